@@ -88,10 +88,10 @@ static void json_strings_are_escaped_and_repaired(void **state) {
 
 static void arena_memory_is_zeroed_and_survives_growth(void **state) {
     (void)state;
-    AUTO_ARENA arena = arena_new(1 << 20);
-    char *first = arena_cstr(arena, SV("first"));
+    AUTO_ARENA memory = arena_new(1 << 20);
+    char *first = arena_cstr(memory, SV("first"));
     for (int i = 0; i < 100; i++) {
-        int64_t *numbers = ARENA_ARRAY(arena, int64_t, 1000);
+        int64_t *numbers = ARENA_ARRAY(memory, int64_t, 1000);
         for (int j = 0; j < 1000; j++) assert_true(numbers[j] == 0);
         memset(numbers, 0xAB, 8000);
     }
