@@ -91,13 +91,14 @@ static int64_t day_start_wh(const period_load *load, int64_t day) {
     return mean + chance_below(load->key, (uint64_t)day * 32, bound);
 }
 
-// Energy from the start of `day` to the start of `hour` (0–24) in it.
+// Energy from the start of `day` to the start of `hour` (0–24) in it. The start of a period's first hour is not
+// displaced: that would count energy in an hour of another period.
 static int64_t hour_start_wh(const period_load *load, int64_t day, int64_t whole_day_wh, int hour) {
     const char *shape = load->row->shape[day_kind(day)];
     int64_t weights = weight_before(shape, HOURS, load->period);
     if (weights == 0) return hour == HOURS ? whole_day_wh : 0;
     int64_t start = whole_day_wh * weight_before(shape, hour, load->period) / weights;
-    if (hour == 0 || hour == HOURS) return start;
+    if (hour == 0 || hour == HOURS || HOUR_PERIOD[hour - 1] != HOUR_PERIOD[hour]) return start;
     int64_t next = whole_day_wh * weight_before(shape, hour + 1, load->period) / weights;
     return start + chance_below(load->key, (uint64_t)day * 32 + 1 + (uint64_t)hour, (next - start) / 2);
 }
