@@ -54,7 +54,7 @@ void db_auto(db **self);
 err_t db_reset(db *self, fault *out_fault) MUST_CHECK;
 // The connection is lost; only db_reset and db_close help.
 bool db_is_broken(const db *self);
-// Breaks the connection from another thread or before giving up on a doubtful state.
+// Breaks the connection on purpose, before giving up on a doubtful state: the server rolls back and frees its locks.
 void db_break(db *self);
 int32_t db_backend_pid(const db *self);
 int db_server_version(const db *self);  // 150020 for 15.20
