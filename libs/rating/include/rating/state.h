@@ -1,0 +1,44 @@
+// What rating remembers of one usage point: the current tier window, the usage matrix, and what was charged. Everything
+// needed to go on after a restart or a tariff change.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "calendar/window.h"
+#include "money/money.h"
+#include "rating/tariff.h"
+
+// A step is a tier, or a part of one where a free quantity ends inside it.
+#define RATING_STEPS_MAX 16
+#define RATING_CELLS_MAX (TARIFF_PERIODS_MAX * RATING_STEPS_MAX)
+
+// An amount before rounding: value * 10^-scale units of the currency.
+typedef struct exact_amount {
+    int128 value;
+    int32_t scale;
+} exact_amount;
+
+typedef struct rating_state {
+    uint64_t version;           // tariff version of the matrix; 0: nothing rated yet
+    time_window window;         // the open tier window
+    money_micro charged_micro;  // charged in this window so far, all versions
+    int64_t before_milli;       // used in this window under earlier versions
+    exact_amount carried;       // the price of that, unrounded
+    exact_amount priced;        // carried + price of the matrix, unrounded
+    uint32_t periods;
+    uint32_t steps;
+    int64_t used_milli[RATING_CELLS_MAX];  // row-major: [period * steps + step]; only the first periods * steps count
+} rating_state;
+
+void rating_state_init(rating_state *self);                 // a new account
+int64_t rating_state_used_milli(const rating_state *self);  // tier position in the window
+// Equal in everything that counts (unused cells do not).
+bool rating_state_equal(const rating_state *a, const rating_state *b);
+
+// Storage: opaque bytes, versioned by their first byte, variable-length integers. Five periods by three tiers stay
+// within 160 bytes up to 10^12 Wh in every cell. An initial state packs to one byte; no bytes at all unpack to it.
+#define RATING_STATE_BYTES_MAX 1600
+size_t rating_state_pack(const rating_state *self, uint8_t out[RATING_STATE_BYTES_MAX]);
+// ERR_MALFORMED with the offset as place.
+err_t rating_state_unpack(sv bytes, rating_state *out_state, fault *out_fault) MUST_CHECK;
