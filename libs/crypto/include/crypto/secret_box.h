@@ -17,7 +17,7 @@ typedef struct crypto_keyring crypto_keyring;
 
 // Reads the file's text. The fault names the line; key bytes never appear in it.
 err_t crypto_keyring_parse(sv text, crypto_keyring **out_keyring, fault *out_fault) MUST_CHECK;
-// Reads the file; one that others than its owner may read or write is refused.
+// Reads the file; one that its group may write, or that others may read or write, is refused.
 err_t crypto_keyring_load(const char *path, crypto_keyring **out_keyring, fault *out_fault) MUST_CHECK;
 void crypto_keyring_free(crypto_keyring *self);  // wipes
 void crypto_keyring_auto(crypto_keyring **self);
