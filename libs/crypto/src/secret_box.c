@@ -61,12 +61,14 @@ err_t crypto_keyring_parse(sv text, crypto_keyring **out_keyring, fault *out_fau
 static err_t add_line(crypto_keyring *self, sv line, size_t number, fault *out_fault) {
     char place[32];
     snprintf(place, sizeof place, "line %zu", number);
-    sv id_text;
-    uint64_t id = 0;
     sv rest = line;
-    if (!sv_next(&rest, ' ', &id_text) || !sv_to_u64(id_text, &id) || id == 0 || id > INT32_MAX)
-        return fault_set(out_fault, ERR_BAD_INPUT, place, "a key begins with its id, a number from 1 to 2147483647");
-    rest = sv_trim(rest);
+    uint64_t id = 1;
+    if (line.len != 2 * (size_t)KEY_LEN) {
+        sv id_text;
+        if (!sv_next(&rest, ' ', &id_text) || !sv_to_u64(id_text, &id) || id == 0 || id > INT32_MAX)
+            return fault_set(out_fault, ERR_BAD_INPUT, place, "a key begins with its id, a number from 1 to 2147483647");
+        rest = sv_trim(rest);
+    }
     if (self->count == KEYS_MAX) return fault_set(out_fault, ERR_TOO_LARGE, place, "more than %d keys", KEYS_MAX);
     if (find_key(self, (uint32_t)id) != NULL) return fault_set(out_fault, ERR_BAD_INPUT, place, "the id is used twice");
     master_key *key = &self->keys[self->count];

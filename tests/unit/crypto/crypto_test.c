@@ -252,7 +252,7 @@ static void keyring_names_the_bad_line(void **state) {
                  {"# nothing\n\n", "key file"},
                  {"1 " KEY_42 "\n0 " KEY_42, "line 2"},
                  {"1 " KEY_42 "\n\n1 " KEY_43, "line 3"},
-                 {KEY_42, "line 1"},
+                 {KEY_42 "\n" KEY_43, "line 2"},
                  {"1 4242", "line 1"},
                  {"4294967296 " KEY_42, "line 1"},
                  {"1 " KEY_42 "42", "line 1"},

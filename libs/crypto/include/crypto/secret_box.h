@@ -1,8 +1,8 @@
 // Secrets at rest: AES-256-GCM (NIST SP 800-38D) under named master keys. A sealed secret is
 //   "P1" | key id (u32, big-endian) | nonce (12 random bytes) | ciphertext | tag (16)
 // and is bound to its place by additional data: the company's num and a text that names table, column and row.
-// The key file has one key per line, "<id> <64 hex digits>", ids 1 to 2^31-1, the newest (highest id) seals; empty lines
-// and lines that begin with '#' are skipped. With random nonces one key may seal 2^32 secrets: rotate long before.
+// The key file has one key per line, "<id> <64 hex digits>" (64 digits alone: id 1), ids 1 to 2^31-1, the newest (highest id) seals; empty
+// lines and lines that begin with '#' are skipped. With random nonces one key may seal 2^32 secrets: rotate long before.
 #pragma once
 
 #include <stdint.h>

@@ -7,7 +7,6 @@
 #include <stdint.h>
 
 #include "base/arena.h"
-#include "base/err.h"
 #include "base/sv.h"
 
 typedef enum httpd_method { HTTPD_GET, HTTPD_HEAD, HTTPD_POST, HTTPD_PUT, HTTPD_PATCH, HTTPD_DELETE, HTTPD_METHOD_COUNT } httpd_method;
@@ -31,9 +30,6 @@ bool httpd_request_cookie(const httpd_request *self, const char *name, sv *out_v
 
 // The body as sent: chunking is undone, Content-Encoding is not.
 sv httpd_request_body(const httpd_request *self);
-// The body with "Content-Encoding: gzip" undone (identity: as it is), in the request's arena. ERR_TOO_LARGE beyond
-// `max_bytes`, ERR_MALFORMED for a broken stream or another coding.
-err_t httpd_request_decoded_body(httpd_request *self, size_t max_bytes, sv *out_body, fault *out_fault) MUST_CHECK;
 
 // Address of the peer as text, or of its client when httpd_options.trust_forwarded_for is set.
 sv httpd_request_remote(const httpd_request *self);
