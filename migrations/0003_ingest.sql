@@ -119,6 +119,7 @@ create index outbox_stream_created_at_ix on ingest.outbox (stream, created_at);
 create table ingest.inbox (
     event_id uuid not null,
     seen_at timestamptz not null,
+    refused text,  -- why it had no effect: a dead letter
     constraint inbox_event_id_pk primary key (event_id)
 );
 create index inbox_seen_at_ix on ingest.inbox (seen_at);

@@ -219,6 +219,7 @@ create index outbox_stream_created_at_ix on billing.outbox (stream, created_at);
 create table billing.inbox (
     event_id uuid not null,
     seen_at timestamptz not null,
+    refused text,  -- why it had no effect: a dead letter
     constraint inbox_event_id_pk primary key (event_id)
 );
 create index inbox_seen_at_ix on billing.inbox (seen_at);
