@@ -1,7 +1,7 @@
 # Reads C files and prints one line per offence: <rule> TAB <file>:<line>: <what>. The rules are explained in README.md.
 # Comments and strings are told apart from code first, so that a rule looks only where it means something.
 BEGIN {
-    split("money calendar metering rating ledger protocols contracts", list); for (i in list) level[list[i]] = 1
+    split("money calendar metering rating ledger charging protocols contracts", list); for (i in list) level[list[i]] = 1
     split("json db bus httpd httpc crypto zip", list); for (i in list) level[list[i]] = 2
     split("documents service", list); for (i in list) level[list[i]] = 3
     level["base"] = 0
@@ -63,7 +63,7 @@ function check_quoted_include(name,   pieces, lib, own, folder) {
         return
     }
     if (name ~ /_sql\.h$/) {
-        if (name != unit "_sql.h") offend("layering", "the statements of somebody else: " name)
+        if (part != "tools" && name != unit "_sql.h") offend("layering", "the statements of somebody else: " name)
         return
     }
     folder = FILENAME; sub(/\/[^\/]*$/, "", folder)
@@ -72,6 +72,7 @@ function check_quoted_include(name,   pieces, lib, own, folder) {
 }
 
 function check_angle_include(name,   key, count, allowed, i) {
+    if (FILENAME == "libs/calendar/src/zone.c" && name == "stdio.h") return # the one reader of the system's tzdata
     if (is_pure && index(pure, " " name " ") == 0) {
         offend("purity", "a pure library may not include <" name ">"); return
     }
@@ -94,7 +95,8 @@ function check_code(   word, rest) {
     }
     if ((is_lib || is_service) && (code ~ /(^|[^A-Za-z0-9_])(float|double)([^A-Za-z0-9_]|$)/ ||
         code ~ /(^|[^A-Za-z0-9_.])[0-9]+\.[0-9]+/)) offend("floating_point", code)
-    if (is_pure && code ~ /(^|[^A-Za-z0-9_])(errno|clock_gettime|gettimeofday|time|getenv|fopen|printf|getrandom)[ ]*(\(|==|;|\))/)
+    if (is_pure && (code ~ /(^|[^A-Za-z0-9_])errno([^A-Za-z0-9_]|$)/ ||
+        code ~ /(^|[^A-Za-z0-9_])(clock_gettime|gettimeofday|time|getenv|printf|getrandom)\(/))
         offend("purity", code)
 }
 
