@@ -34,4 +34,4 @@ typedef struct time_window {
 } time_window;
 
 // The window that holds `at`. LIFE is [INSTANT_MIN, INSTANT_MAX].
-time_window window_at(const zone *zone, const window_rule *rule, instant_ms at);
+time_window window_at(const zone *in_zone, const window_rule *rule, instant_ms at);

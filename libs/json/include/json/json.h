@@ -8,7 +8,7 @@
 //   json_node root = json_root(doc);
 //   json_node lines = json_member(&r, &root, "lines");
 //   json_node first = json_item(&r, &lines, 0);
-//   sv name = json_text(&r, &first);
+//   sv name = json_read_text(&r, &first);
 //   if (json_reader_failed(&r)) return json_reader_fault(&r, out_fault);
 //
 // The reader keeps the first refusal with its JSON pointer ("/lines/0/name"); after it every accessor returns an
@@ -90,13 +90,13 @@ size_t json_array_len(json_reader *self, const json_node *array);
 json_node json_item(json_reader *self, const json_node *array, size_t index);
 
 // Scalars. Each refuses another kind. Views live as long as the document.
-sv json_text(json_reader *self, const json_node *node);
-sv json_text_bounded(json_reader *self, const json_node *node, size_t max_bytes);  // 1–max_bytes
-bool json_boolean(json_reader *self, const json_node *node);
-int64_t json_integer(json_reader *self, const json_node *node, int64_t min, int64_t max);
-instant_ms json_instant(json_reader *self, const json_node *node);  // RFC 3339 text
+sv json_read_text(json_reader *self, const json_node *node);
+sv json_read_text_bounded(json_reader *self, const json_node *node, size_t max_bytes);  // 1–max_bytes
+bool json_read_boolean(json_reader *self, const json_node *node);
+int64_t json_read_integer(json_reader *self, const json_node *node, int64_t min, int64_t max);
+instant_ms json_read_instant(json_reader *self, const json_node *node);  // RFC 3339 text
 
 // The text of a decimal given as a string or an integer; a real (1.5) is refused, because it has passed through
 // floating point in somebody's program. Parse it with decimal_parse of `money`.
 #define JSON_DECIMAL_TEXT_MAX 24
-sv json_decimal_text(json_reader *self, const json_node *node, char scratch[JSON_DECIMAL_TEXT_MAX]);
+sv json_read_decimal_text(json_reader *self, const json_node *node, char scratch[JSON_DECIMAL_TEXT_MAX]);
