@@ -8,9 +8,15 @@ create table core.change_seq (
     constraint change_seq_pk primary key (company_id)
 );
 
+-- A transaction raises it once and gives all its rows the same seq: a bulk load of one company stays linear.
 create function core.touch() returns trigger
     language plpgsql as $$
 begin
+    select c.seq into new.change_seq from core.change_seq c
+    where c.company_id = new.company_id and c.xmin = pg_current_xact_id()::xid;
+    if found then
+        return new;
+    end if;
     insert into core.change_seq as c (company_id, seq) values (new.company_id, 1)
     on conflict (company_id) do update set seq = c.seq + 1
     returning seq into new.change_seq;
