@@ -59,8 +59,8 @@ typedef struct bus_messages {
     size_t len;
 } bus_messages;
 
-// Waits up to `wait_ms` for entries behind the cursors and moves these forward. No entry: ERR_OK and len 0. A stream
-// that vanished or was rebuilt (FLUSHALL) is read from its beginning.
+// Waits up to `wait_ms` for entries behind the cursors and moves these forward. No entry: ERR_OK and len 0. At most
+// `max_entries` of each stream. After a FLUSHALL the cursors stay valid, because ids rise with the clock of Redis.
 err_t bus_read(bus *self, bus_cursor *cursors, size_t cursor_count, size_t max_entries, int32_t wait_ms, arena *memory,
                bus_messages *out_messages) MUST_CHECK;
 

@@ -56,6 +56,7 @@ typedef struct service_check {
 typedef struct service_def {
     const char *name;                   // lower case; the database role is penstock_<name>, the schema <name>
     const char *summary;                // one line for --help
+    const char *worker_role;            // role of relay and consumers, who serve all companies; NULL: penstock_<name>
     const char *admin_listen;           // default of PENSTOCK_ADMIN_LISTEN
     const setting *settings;            // ends with a NULL name; may be NULL
     int32_t schema_version;             // the oldest schema it can work on
