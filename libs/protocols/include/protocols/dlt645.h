@@ -102,10 +102,10 @@ bool dlt645_operation_parse(sv text, dlt645_operation *out_operation);
 
 typedef struct dlt645_control {
     dlt645_operation operation;
-    uint8_t level;            // password level PA: 02 control, 04 parameters
-    uint8_t password[3];      // P0 P1 P2 as sent
-    uint32_t operator_code;   // kept by the meter in its event record; low byte first on the wire
-    dlt645_time deadline;     // by the meter's own clock: later the meter must ignore the command
+    uint8_t level;           // password level PA: 02 control, 04 parameters
+    uint8_t password[3];     // P0 P1 P2 as sent
+    uint32_t operator_code;  // kept by the meter in its event record; low byte first on the wire
+    dlt645_time deadline;    // by the meter's own clock: later the meter must ignore the command
 } dlt645_control;
 
 dlt645_frame dlt645_read(dlt645_address address, uint32_t data_id);
@@ -146,12 +146,12 @@ typedef struct dlt645_value {
     sv name;
     sv unit;
     dlt645_shape shape;
-    uint8_t reg;        // metering register or DLT645_NO_REGISTER
-    uint8_t decimals;   // of `number`
-    bool is_available;  // false: the meter filled the field with FF or EE, "no data", which is not 0
-    int64_t number;     // NUMBER: quantity × 10^decimals; STATUS: the 16 bits
-    dlt645_time time;   // DATE (no hour), TIME (no date), DATE_TIME, EVENT (begin)
-    dlt645_time end;    // EVENT
+    uint8_t reg;                               // metering register or DLT645_NO_REGISTER
+    uint8_t decimals;                          // of `number`
+    bool is_available;                         // false: the meter filled the field with FF or EE, "no data", which is not 0
+    int64_t number;                            // NUMBER: quantity × 10^decimals; STATUS: the 16 bits
+    dlt645_time time;                          // DATE (no hour), TIME (no date), DATE_TIME, EVENT (begin)
+    dlt645_time end;                           // EVENT
     char digits[DLT645_ADDRESS_TEXT_LEN + 1];  // DIGITS
 } dlt645_value;
 
