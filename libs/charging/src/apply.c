@@ -65,17 +65,17 @@ static leg leg_take(leg *rest, instant_ms cut) {
 }
 
 // Period registers win where each of the tariff's periods has one.
-static bool periods_of(const charging_installation *inst, const tariff *tariff, const leg *part, int64_t *out_quantities) {
+static bool periods_of(const charging_installation *inst, const tariff *version, const leg *part, int64_t *out_quantities) {
     if (part->register_count == 0 || part->register_count < inst->period_count) return false;
-    for (size_t i = 0; i < tariff_period_count(tariff); i++) out_quantities[i] = 0;
+    for (size_t i = 0; i < tariff_period_count(version); i++) out_quantities[i] = 0;
     size_t known = 0;
     for (size_t i = 0; i < inst->period_count; i++) {
         size_t period = 0;
-        if (!tariff_find_period(tariff, inst->periods[i], &period)) return false;
+        if (!tariff_find_period(version, inst->periods[i], &period)) return false;
         out_quantities[period] += part->registers[i];
         known |= (size_t)1 << period;
     }
-    return known == ((size_t)1 << tariff_period_count(tariff)) - 1;
+    return known == ((size_t)1 << tariff_period_count(version)) - 1;
 }
 
 static void set_holder(charging_point *point, const charging_holder *holder) {
@@ -227,9 +227,9 @@ static charging_answer move(const charging_setup *setup, rating_cache *cache, ch
 }
 
 // The month of local time that holds `at`.
-static time_window month_of(const zone *zone, instant_ms at) {
+static time_window month_of(const zone *local, instant_ms at) {
     static const window_rule MONTHLY = {.kind = WINDOW_MONTH};
-    return window_at(zone, &MONTHLY, at);
+    return window_at(local, &MONTHLY, at);
 }
 
 charging_answer charging_apply(const charging_setup *setup, rating_cache *cache, charging_point *point, const charging_poll *poll,

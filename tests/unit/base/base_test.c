@@ -14,6 +14,7 @@
 #include "base/id.h"
 #include "base/instant.h"
 #include "base/json_text.h"
+#include "base/num_map.h"
 #include "base/sv.h"
 #include "base/vec.h"
 
@@ -177,6 +178,45 @@ static void nums_rise_also_when_the_clock_steps_back(void **state) {
     assert_int_equal((previous >> 12) & 1023, 7);
 }
 
+static void a_num_map_agrees_with_a_plain_array(void **state) {
+    (void)state;
+    enum { NUMS = 500 };
+    static char values[NUMS];
+    void *plain[NUMS] = {0};
+    num_map map;
+    num_map_init(&map);
+    uint64_t random = 88172645463325252u;
+    for (int step = 0; step < 20000; step++) {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        size_t num = random % NUMS;
+        if (random >> 40 & 1) {
+            assert_ptr_equal(num_map_put(&map, (int64_t)num + 1, &values[num]), plain[num]);
+            plain[num] = &values[num];
+        } else {
+            assert_ptr_equal(num_map_remove(&map, (int64_t)num + 1), plain[num]);
+            plain[num] = NULL;
+        }
+    }
+    size_t present = 0;
+    for (size_t i = 0; i < NUMS; i++) {
+        assert_ptr_equal(num_map_find(&map, (int64_t)i + 1), plain[i]);
+        present += plain[i] != NULL;
+    }
+    assert_int_equal(map.len, present);
+    size_t walked = 0;
+    size_t at = 0;
+    int64_t num;
+    void *value;
+    while (num_map_next(&map, &at, &num, &value)) {
+        assert_ptr_equal(value, plain[num - 1]);
+        walked++;
+    }
+    assert_int_equal(walked, present);
+    num_map_done(&map);
+}
+
 static void each_error_has_text_and_class(void **state) {
     (void)state;
     for (int e = ERR_OK; e < ERR_COUNT; e++) {
@@ -203,6 +243,7 @@ int main(void) {
         cmocka_unit_test(every_day_of_four_centuries_round_trips),
         cmocka_unit_test(uuids_carry_version_time_and_text),
         cmocka_unit_test(nums_rise_also_when_the_clock_steps_back),
+        cmocka_unit_test(a_num_map_agrees_with_a_plain_array),
         cmocka_unit_test(each_error_has_text_and_class),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,7 +7,7 @@
 #include "base/err.h"
 #include "base/vec.h"
 #include "charging/setup.h"
-#include "metering/reading.h"
+#include "metering/block.h"
 #include "rating/rating.h"
 
 typedef enum charging_answer {

@@ -1,0 +1,60 @@
+-- What applies to usage points over time, read from core. $1 companies and $2 usage points run in parallel.
+
+-- name: setup_points
+-- One row per usage point that exists.
+select up.company_id, up.num, up.property_num, up.utility, up.rated_power_w, p.partition, p.time_zone, p.currency, p.calendar_name,
+       s.legal_entity_num
+from unnest($1::integer[], $2::bigint[]) as wanted (company_id, num)
+join core.usage_point up on up.company_id = wanted.company_id and up.num = wanted.num
+join core.property p on p.company_id = up.company_id and p.num = up.property_num
+left join core.property_seller s on s.company_id = up.company_id and s.property_num = up.property_num and s.item = up.utility
+order by up.num;
+
+-- name: setup_installations
+select ci.usage_point_num, ci.channel_num, ci.from_at, ci.to_at, ci.opening_value, ci.closing_value, c.ratio_num, c.ratio_den,
+       mm.register_max, mm.protocol, array_to_string(mm.period_registers, ',')
+from unnest($1::integer[], $2::bigint[]) as wanted (company_id, num)
+join core.channel_installation ci on ci.company_id = wanted.company_id and ci.usage_point_num = wanted.num
+join core.channel c on c.company_id = ci.company_id and c.num = ci.channel_num
+join core.meter m on m.company_id = c.company_id and m.num = c.meter_num
+join core.meter_model mm on mm.num = m.model_num
+order by ci.usage_point_num, ci.from_at, ci.num;
+
+-- name: setup_holders
+select h.usage_point_num, h.account_num, h.purse_num, h.from_at, h.to_at
+from unnest($1::integer[], $2::bigint[]) as wanted (company_id, num)
+join core.usage_point_account h on h.company_id = wanted.company_id and h.usage_point_num = wanted.num
+order by h.usage_point_num, h.from_at;
+
+-- name: setup_assignments
+-- Those of the usage point and its property's defaults, as known at $3, in the order in which they take effect.
+select up.num, a.tariff_num, a.from_at, a.usage_point_num is not null
+from unnest($1::integer[], $2::bigint[]) as wanted (company_id, num)
+join core.usage_point up on up.company_id = wanted.company_id and up.num = wanted.num
+join core.tariff_assignment a on a.company_id = up.company_id and a.property_num = up.property_num and a.utility = up.utility
+    and (a.usage_point_num is null or a.usage_point_num = up.num)
+where a.known_at <= $3
+order by up.num, a.from_at, a.known_at, a.num;
+
+-- name: setup_versions
+-- The versions of tariffs, as known at $3, in the order in which they take effect.
+select v.company_id, v.tariff_num, v.num, v.effective_from, v.document
+from unnest($1::integer[], $2::bigint[]) as wanted (company_id, num)
+join core.tariff_version v on v.company_id = wanted.company_id and v.tariff_num = wanted.num
+where v.published_at <= $3
+order by v.tariff_num, v.effective_from, v.version;
+
+-- name: setup_calendar_days
+-- The dated calendar $3 as property ($1, $2) keeps it: the property's own days win; a normal day hides the platform's.
+select coalesce(own.day, d.day), coalesce(own.kind, d.kind)
+from (select day, kind from core.calendar_day where calendar_name = $3) d
+full join (select day, kind from core.property_calendar_day where company_id = $1 and property_num = $2) own on own.day = d.day
+where coalesce(own.kind, d.kind) <> 'normal'
+order by 1;
+
+-- name: setup_channel_points
+-- The usage points that channels measure or measured.
+select distinct ci.channel_num, ci.usage_point_num
+from unnest($1::integer[], $2::bigint[]) as wanted (company_id, num)
+join core.channel_installation ci on ci.company_id = wanted.company_id and ci.channel_num = wanted.num
+order by 1, 2;

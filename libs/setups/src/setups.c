@@ -1,0 +1,356 @@
+// One load is six statements for any number of points. Rows come ordered by usage point, so that each point takes its
+// run of every answer.
+#include "setups/setups.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/num_map.h"
+#include "documents/tariff_document.h"
+#include "setups_sql.h"
+#include "timeline.h"
+
+typedef struct entry {
+    charging_setup setup;
+    bool is_usable;
+    char fault[240];
+} entry;
+
+// A compiled version; its calendar is the property's, therefore the key holds both.
+typedef struct compiled {
+    int32_t company;
+    int64_t version_num;
+    int64_t property;
+    tariff_document *document;  // NULL when it does not compile
+    char fault[240];
+} compiled;
+
+typedef struct property_calendar {
+    int32_t company;
+    int64_t property;
+    day_calendar *calendar;
+} property_calendar;
+
+struct setups {
+    zone_set *zones;
+    num_map entries;
+    VEC(compiled *) compiled;
+    VEC(property_calendar) calendars;
+};
+
+setups *setups_new(zone_set *zones) {
+    setups *self = mem_new(1, sizeof *self);
+    self->zones = zones;
+    num_map_init(&self->entries);
+    return self;
+}
+
+static void entry_free(entry *each) {
+    if (!each) return;
+    mem_free((void *)(uintptr_t)each->setup.installations);
+    mem_free((void *)(uintptr_t)each->setup.holders);
+    mem_free((void *)(uintptr_t)each->setup.versions);
+    mem_free(each);
+}
+
+#define EVERY_COMPANY 0
+
+static bool is_of(int32_t company, int32_t wanted) { return wanted == EVERY_COMPANY || company == wanted; }
+
+static void forget_entries(setups *self, int32_t company) {
+    VEC(int64_t) gone = {0};
+    size_t at = 0;
+    int64_t num;
+    void *value;
+    while (num_map_next(&self->entries, &at, &num, &value))
+        if (is_of(((const entry *)value)->setup.company, company)) vec_push(&gone, num);
+    for (size_t i = 0; i < gone.len; i++) entry_free(num_map_remove(&self->entries, gone.items[i]));
+    vec_done(&gone);
+}
+
+static void forget_documents(setups *self, int32_t company) {
+    size_t kept = 0;
+    for (size_t i = 0; i < self->compiled.len; i++) {
+        compiled *each = self->compiled.items[i];
+        if (!is_of(each->company, company)) {
+            self->compiled.items[kept++] = each;
+            continue;
+        }
+        tariff_document_free(each->document);
+        mem_free(each);
+    }
+    self->compiled.len = kept;
+    kept = 0;
+    for (size_t i = 0; i < self->calendars.len; i++) {
+        if (is_of(self->calendars.items[i].company, company))
+            day_calendar_free(self->calendars.items[i].calendar);
+        else
+            self->calendars.items[kept++] = self->calendars.items[i];
+    }
+    self->calendars.len = kept;
+}
+
+void setups_forget(setups *self, int32_t company) {
+    forget_entries(self, company);  // first: they borrow from the documents
+    forget_documents(self, company);
+}
+
+void setups_forget_all(setups *self) { setups_forget(self, EVERY_COMPANY); }
+
+void setups_free(setups *self) {
+    if (!self) return;
+    setups_forget_all(self);
+    num_map_done(&self->entries);
+    vec_done(&self->compiled);
+    vec_done(&self->calendars);
+    mem_free(self);
+}
+
+void setups_free_variable(setups **self) { setups_free(*self); }
+
+const charging_setup *setups_find(const setups *self, int64_t usage_point) {
+    const entry *found = num_map_find(&self->entries, usage_point);
+    return found && found->is_usable ? &found->setup : NULL;
+}
+
+const char *setups_fault(const setups *self, int64_t usage_point) {
+    const entry *found = num_map_find(&self->entries, usage_point);
+    return found && !found->is_usable ? found->fault : NULL;
+}
+
+// The answers of one load, each ordered by usage point, and how far each was taken.
+typedef struct answers {
+    db_rows points, installations, holders, assignments, versions;
+    size_t installation, holder, assignment;
+    instant_ms known_at;
+} answers;
+
+static void answers_auto(answers *self) {
+    db_rows_done(&self->points);
+    db_rows_done(&self->installations);
+    db_rows_done(&self->holders);
+    db_rows_done(&self->assignments);
+    db_rows_done(&self->versions);
+}
+
+static void refuse(entry *each, const char *what, const char *why) {
+    each->is_usable = false;
+    snprintf(each->fault, sizeof each->fault, "%s: %s", what, why);
+}
+
+static instant_ms time_or(const db_rows *rows, size_t row, int column, instant_ms fallback) {
+    return db_is_null(rows, row, column) ? fallback : db_time(rows, row, column);
+}
+
+// What a point may use in an hour by its rated power, in register units.
+static int64_t most_per_hour(int64_t rated_w, const charging_installation *inst) {
+    int64_t most = rated_w * inst->ratio_den / inst->ratio_num;
+    return most > 0 ? most : 1;
+}
+
+static void take_installations(answers *all, int64_t point, int64_t rated_w, entry *each) {
+    const db_rows *rows = &all->installations;
+    size_t first = all->installation;
+    while (all->installation < rows->len && db_i64(rows, all->installation, 0) == point) all->installation++;
+    size_t count = all->installation - first;
+    size_t text_bytes = 0;
+    for (size_t i = first; i < first + count; i++) text_bytes += db_text(rows, i, 10).len + 1;
+    charging_installation *list = mem_new(1, count * sizeof *list + text_bytes);
+    char *text = (char *)(list + count);
+    for (size_t i = 0; i < count; i++) {
+        size_t row = first + i;
+        charging_installation *inst = &list[i];
+        *inst = (charging_installation){.channel = db_i64(rows, row, 1),
+                                        .from = db_time(rows, row, 2),
+                                        .to = time_or(rows, row, 3, INSTANT_MAX),
+                                        .opening_value = db_i64(rows, row, 4),
+                                        .closing_value = db_is_null(rows, row, 5) ? -1 : db_i64(rows, row, 5),
+                                        .ratio_num = (int32_t)db_i64(rows, row, 6),
+                                        .ratio_den = (int32_t)db_i64(rows, row, 7)};
+        bool is_dlt645 = sv_equal(db_text(rows, row, 9), SV("dlt645_2007"));  // its display ends at 0.01 kWh
+        inst->limits = (reading_limits){most_per_hour(rated_w, inst), db_i64(rows, row, 8), is_dlt645 ? 10 : 1};
+        sv names = db_text(rows, row, 10);
+        if (names.len) memcpy(text, names.ptr, names.len);
+        sv rest = names.len ? (sv){text, names.len} : SV_NONE;
+        while (inst->period_count < CHARGING_REGISTERS_MAX && sv_next(&rest, ',', &inst->periods[inst->period_count])) inst->period_count++;
+        text += names.len + 1;
+    }
+    each->setup.installations = list;
+    each->setup.installation_count = count;
+}
+
+static void take_holders(answers *all, int64_t point, entry *each) {
+    const db_rows *rows = &all->holders;
+    size_t first = all->holder;
+    while (all->holder < rows->len && db_i64(rows, all->holder, 0) == point) all->holder++;
+    size_t count = all->holder - first;
+    charging_holder *list = mem_new(count, sizeof *list);
+    for (size_t i = 0; i < count; i++)
+        list[i] = (charging_holder){.account = db_i64(rows, first + i, 1),
+                                    .purse = db_i64(rows, first + i, 2),
+                                    .from = db_time(rows, first + i, 3),
+                                    .to = time_or(rows, first + i, 4, INSTANT_MAX)};
+    each->setup.holders = list;
+    each->setup.holder_count = count;
+}
+
+static err_t calendar_of(setups *self, db *conn, int32_t company, int64_t property, sv name, const day_calendar **out_calendar) {
+    for (size_t i = 0; i < self->calendars.len; i++) {
+        if (self->calendars.items[i].property != property) continue;
+        *out_calendar = self->calendars.items[i].calendar;
+        return ERR_OK;
+    }
+    AUTO(db_rows) rows = {0};
+    err_t err = db_query(conn, &SQL_SETUP_CALENDAR_DAYS, DB_PARAMS(DB_I32(company), DB_I64(property), DB_TEXT(name)), &rows);
+    if (err) return err;
+    dated_day *days = mem_new(rows.len, sizeof *days);
+    for (size_t i = 0; i < rows.len; i++)
+        days[i] = (dated_day){db_date(&rows, i, 0), sv_equal(db_text(&rows, i, 1), SV("holiday")) ? DAY_KIND_HOLIDAY : DAY_KIND_WORKDAY};
+    property_calendar made = {company, property, day_calendar_new(days, rows.len)};
+    mem_free(days);
+    vec_push(&self->calendars, made);
+    *out_calendar = made.calendar;
+    return ERR_OK;
+}
+
+static const compiled *compile(setups *self, const charging_setup *point, int64_t version_num, sv document, const day_calendar *calendar) {
+    for (size_t i = 0; i < self->compiled.len; i++)
+        if (self->compiled.items[i]->version_num == version_num && self->compiled.items[i]->property == property)
+            return self->compiled.items[i];
+    compiled *made = mem_new(1, sizeof *made);
+    made->company = point->company;
+    made->version_num = version_num;
+    made->property = point->property;
+    tariff_reading how = {.version = (uint64_t)version_num, .use = TARIFF_FOR_CHARGING, .zones = self->zones, .calendar = calendar};
+    fault why = {0};
+    if (tariff_document_read(document, &how, &made->document, &why))
+        snprintf(made->fault, sizeof made->fault, "%s: %s", why.place, why.reason);
+    vec_push(&self->compiled, made);
+    return made;
+}
+
+// The versions of the tariffs in the point's timeline, compiled; the point cannot be used when one does not compile.
+static err_t take_versions(setups *self, db *conn, answers *all, size_t point_row, entry *each) {
+    const db_rows *rows = &all->assignments;
+    int64_t point = each->setup.usage_point;
+    timeline line = {0};
+    for (; all->assignment < rows->len && db_i64(rows, all->assignment, 0) == point; all->assignment++)
+        timeline_assign(&line, db_i64(rows, all->assignment, 1), db_time(rows, all->assignment, 2), db_bool(rows, all->assignment, 3));
+    for (size_t i = 0; i < all->versions.len; i++)
+        if (db_i64(&all->versions, i, 0) == each->setup.company)
+            timeline_publish(&line, db_i64(&all->versions, i, 1), db_i64(&all->versions, i, 2), db_time(&all->versions, i, 3), i);
+    timeline_resolve(&line);
+
+    const day_calendar *calendar = NULL;
+    err_t err = calendar_of(self, conn, each->setup.company, each->setup.property, db_text(&all->points, point_row, 8), &calendar);
+    charging_version *list = mem_new(line.spans.len, sizeof *list);
+    for (size_t i = 0; !err && i < line.spans.len; i++) {
+        const timeline_span *span = &line.spans.items[i];
+        list[i] = (charging_version){.from = span->from, .num = span->version_num};
+        if (span->version_num == 0) continue;
+        const compiled *version = compile(self, &each->setup, span->version_num, db_text(&all->versions, span->row, 4), calendar);
+        if (version->document)
+            list[i].tariff = tariff_document_tariff(version->document);
+        else
+            refuse(each, "tariff version", version->fault);
+        if (list[i].tariff && tariff_currency(list[i].tariff) != each->setup.currency)
+            refuse(each, "tariff version", "its currency is not the property's");
+    }
+    each->setup.versions = list;
+    each->setup.version_count = line.spans.len;
+    timeline_done(&line);
+    return err;
+}
+
+static err_t build(setups *self, db *conn, answers *all, size_t row) {
+    const db_rows *rows = &all->points;
+    entry *each = mem_new(1, sizeof *each);
+    each->is_usable = true;
+    each->setup = (charging_setup){.company = (int32_t)db_i64(rows, row, 0),
+                                   .usage_point = db_i64(rows, row, 1),
+                                   .property = db_i64(rows, row, 2),
+                                   .partition = (int32_t)db_i64(rows, row, 5),
+                                   .legal_entity = db_i64(rows, row, 9)};
+    fault why = {0};
+    if (!purpose_parse(db_text(rows, row, 3), &each->setup.item)) refuse(each, "utility", "is none that can be sold");
+    if (!currency_parse(db_text(rows, row, 7), &each->setup.currency)) refuse(each, "currency", "is not known");
+    if (zone_set_find(self->zones, db_text(rows, row, 6), &each->setup.zone, &why)) refuse(each, "time zone", why.reason);
+    take_installations(all, each->setup.usage_point, db_i64(rows, row, 4), each);
+    take_holders(all, each->setup.usage_point, each);
+    if (each->setup.holder_count > 0 && each->setup.legal_entity == 0) refuse(each, "seller", "nobody sells this utility in the property");
+    err_t err = take_versions(self, conn, all, row, each);
+    if (err) {
+        entry_free(each);
+        return err;
+    }
+    entry_free(num_map_put(&self->entries, each->setup.usage_point, each));
+    return ERR_OK;
+}
+
+typedef struct key_arrays {
+    int32_t *companies;
+    int64_t *nums;
+    size_t len;
+} key_arrays;
+
+static key_arrays key_arrays_of(const setups_key *keys, size_t count) {
+    key_arrays made = {mem_new(count, sizeof(int32_t)), mem_new(count, sizeof(int64_t)), count};
+    for (size_t i = 0; i < count; i++) {
+        made.companies[i] = keys[i].company;
+        made.nums[i] = keys[i].num;
+    }
+    return made;
+}
+
+static void key_arrays_auto(key_arrays *self) {
+    mem_free(self->companies);
+    mem_free(self->nums);
+}
+
+// Each tariff that an assignment names, once.
+static key_arrays tariffs_of(const answers *all) {
+    const db_rows *rows = &all->assignments;
+    key_arrays made = {mem_new(rows->len, sizeof(int32_t)), mem_new(rows->len, sizeof(int64_t)), 0};
+    num_map seen;
+    num_map_init(&seen);
+    for (size_t i = 0, point = 0; i < rows->len; i++) {
+        while (db_i64(&all->points, point, 1) != db_i64(rows, i, 0)) point++;
+        int64_t num = db_i64(rows, i, 1);
+        if (num_map_put(&seen, num, &made)) continue;
+        made.companies[made.len] = (int32_t)db_i64(&all->points, point, 0);
+        made.nums[made.len++] = num;
+    }
+    num_map_done(&seen);
+    return made;
+}
+
+err_t setups_load(setups *self, db *conn, const setups_key *points, size_t count, instant_ms known_at) {
+    AUTO(key_arrays) keys = key_arrays_of(points, count);
+    db_param companies = DB_I32_ARRAY(keys.companies, keys.len);
+    db_param nums = DB_I64_ARRAY(keys.nums, keys.len);
+    AUTO(answers) all = {.known_at = known_at};
+    err_t err = db_query(conn, &SQL_SETUP_POINTS, DB_PARAMS(companies, nums), &all.points);
+    if (!err) err = db_query(conn, &SQL_SETUP_INSTALLATIONS, DB_PARAMS(companies, nums), &all.installations);
+    if (!err) err = db_query(conn, &SQL_SETUP_HOLDERS, DB_PARAMS(companies, nums), &all.holders);
+    if (!err) err = db_query(conn, &SQL_SETUP_ASSIGNMENTS, DB_PARAMS(companies, nums, DB_TIME(known_at)), &all.assignments);
+    if (err) return err;
+    AUTO(key_arrays) tariffs = tariffs_of(&all);
+    err = db_query(conn, &SQL_SETUP_VERSIONS,
+                   DB_PARAMS(DB_I32_ARRAY(tariffs.companies, tariffs.len), DB_I64_ARRAY(tariffs.nums, tariffs.len), DB_TIME(known_at)),
+                   &all.versions);
+    for (size_t row = 0; !err && row < all.points.len; row++) err = build(self, conn, &all, row);
+    return err;
+}
+
+err_t setups_channels(db *conn, const setups_key *channels, size_t count, setups_channel_points *out) {
+    AUTO(key_arrays) keys = key_arrays_of(channels, count);
+    AUTO(db_rows) rows = {0};
+    err_t err = db_query(conn, &SQL_SETUP_CHANNEL_POINTS,
+                         DB_PARAMS(DB_I32_ARRAY(keys.companies, keys.len), DB_I64_ARRAY(keys.nums, keys.len)), &rows);
+    for (size_t i = 0; !err && i < rows.len; i++) {
+        setups_channel_point pair = {db_i64(&rows, i, 0), db_i64(&rows, i, 1)};
+        vec_push(out, pair);
+    }
+    return err;
+}
