@@ -216,7 +216,7 @@ static err_t calendar_of(setups *self, db *conn, int32_t company, int64_t proper
 
 static const compiled *compile(setups *self, const charging_setup *point, int64_t version_num, sv document, const day_calendar *calendar) {
     for (size_t i = 0; i < self->compiled.len; i++)
-        if (self->compiled.items[i]->version_num == version_num && self->compiled.items[i]->property == property)
+        if (self->compiled.items[i]->version_num == version_num && self->compiled.items[i]->property == point->property)
             return self->compiled.items[i];
     compiled *made = mem_new(1, sizeof *made);
     made->company = point->company;
