@@ -11,7 +11,7 @@ static const char *const FAULT_NAMES[] = {
 #undef FLEET_FAULT
 };
 
-const char *fleet_fault_name(fleet_fault fault) { return FAULT_NAMES[fault]; }
+const char *fleet_fault_name(fleet_fault kind) { return FAULT_NAMES[kind]; }
 
 bool fleet_fault_parse(sv text, fleet_fault *out_fault) {
     for (size_t i = 0; i < ARRAY_LEN(FAULT_NAMES); i++)
@@ -24,8 +24,8 @@ bool fleet_fault_parse(sv text, fleet_fault *out_fault) {
 
 void fleet_faults_clear(fleet_faults *self) { memset(self->orders, 0, sizeof self->orders); }
 
-bool fleet_fault_strikes(fleet_faults *self, fleet_fault fault, instant_ms now, int64_t *out_value) {
-    fleet_fault_order *order = &self->orders[fault];
+bool fleet_fault_strikes(fleet_faults *self, fleet_fault kind, instant_ms now, int64_t *out_value) {
+    fleet_fault_order *order = &self->orders[kind];
     if (out_value) *out_value = 0;
     if (!order->active) return false;
     if (now >= order->until) {

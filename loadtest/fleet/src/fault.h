@@ -28,9 +28,9 @@ typedef struct fleet_faults {
     uint64_t opportunities;
 } fleet_faults;
 
-const char *fleet_fault_name(fleet_fault fault);
+const char *fleet_fault_name(fleet_fault kind);
 bool fleet_fault_parse(sv text, fleet_fault *out_fault);
 
 void fleet_faults_clear(fleet_faults *self);
 // Whether the fault happens this time; *out_value (may be NULL) is the order's value then, else 0.
-bool fleet_fault_strikes(fleet_faults *self, fleet_fault fault, instant_ms now, int64_t *out_value);
+bool fleet_fault_strikes(fleet_faults *self, fleet_fault kind, instant_ms now, int64_t *out_value);

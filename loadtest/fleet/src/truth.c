@@ -32,8 +32,7 @@ int64_t fleet_register_value(fleet_meter *meter, fleet_register reg, instant_ms 
         case FLEET_REGISTER_T1:
         case FLEET_REGISTER_T2:
         case FLEET_REGISTER_T3:
-        case FLEET_REGISTER_T4:
-            return fleet_display_counts(fleet_meter_registers(meter, load_at).period_wh[reg - FLEET_REGISTER_T1]);
+        case FLEET_REGISTER_T4: return fleet_display_counts(fleet_meter_registers(meter, load_at).period_wh[reg - FLEET_REGISTER_T1]);
         case FLEET_REGISTER_POWER: return fleet_meter_electrical(meter, load_at).power_dw;
         case FLEET_REGISTER_VOLTAGE_A: return fleet_meter_electrical(meter, load_at).voltage_dv[0];
         case FLEET_REGISTER_CURRENT_A: return fleet_meter_electrical(meter, load_at).current_ma[0];
