@@ -1,0 +1,10 @@
+import { createRoot } from 'react-dom/client';
+
+import { startI18n } from '../lib/i18n';
+import { App } from './App';
+import './styles.css';
+
+await startI18n();
+const root = document.getElementById('root');
+if (!root) throw new Error('index.html has no root');
+createRoot(root).render(<App />);
