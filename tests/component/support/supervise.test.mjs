@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import http from 'node:http';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -112,7 +113,7 @@ test('readiness is asked without any program, and a closed port is an empty answ
   const script = `echo "[$(http_status ${port} /readyz)]"`;
   await supervise(script).exit();
   assert.equal(shell.output.trim(), '[]');
-  const server = net.createServer((socket) => socket.end('HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n')).listen(port, '127.0.0.1');
+  const server = http.createServer((_, response) => response.writeHead(503).end()).listen(port, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   await supervise(script).exit();
   server.close();
