@@ -51,7 +51,8 @@ keep_alive() {
         child_deaths[$name]=$((child_deaths[$name] + 1))
         child_restart[$name]=$((SECONDS + child_delay[$name]))
         note "$name ended with status $status; next start in ${child_delay[$name]} s: $(last_words "$name" 1)"
-        printf '\r\033[K%s ended (status %s), starting it again in %s s; its log: %s\n' "$name" "$status" "${child_delay[$name]}" "$(log_of "$name")"
+        [ -t 1 ] && printf '\r\033[K'   # over the status line
+        printf '%s ended (status %s), starting it again in %s s; its log: %s\n' "$name" "$status" "${child_delay[$name]}" "$(log_of "$name")"
         child_delay[$name]=$((child_delay[$name] * 2)); [ "${child_delay[$name]}" -gt 30 ] && child_delay[$name]=30
     done
     return 0
@@ -106,13 +107,13 @@ port_is_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 declare -A port_given
 # pick_port <variable> <first choice>: that port or the next free one; each is given once.
 pick_port() {
-    local port=$2
-    while [ -n "${port_given[$port]:-}" ] || port_is_taken "$port"; do
-        port=$((port + 1))
-        [ $port -le 65000 ] || die "no free port from $2 on"
+    local candidate=$2   # no local may bear the name of a caller's variable
+    while [ -n "${port_given[$candidate]:-}" ] || port_is_taken "$candidate"; do
+        candidate=$((candidate + 1))
+        [ $candidate -le 65000 ] || die "no free port from $2 on"
     done
-    port_given[$port]=1
-    printf -v "$1" %s "$port"
+    port_given[$candidate]=1
+    printf -v "$1" %s "$candidate"
 }
 
 # The status code of a GET on loopback, without needing any program.

@@ -102,7 +102,7 @@ test('a taken port is passed over, and none is given twice', async () => {
   const port = await freePort();
   const server = net.createServer().listen(port, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
-  await supervise(`pick_port a ${port}; pick_port b ${port}; echo "$a $b"`).exit();
+  await supervise(`pick_port port ${port}; pick_port other ${port}; echo "$port $other"`).exit();
   server.close();
   const [a, b] = shell.output.trim().split(' ').map(Number);
   assert.ok(a > port && b > a, shell.output);
