@@ -10,7 +10,8 @@
 #define TZIF_HEADER_LEN 44
 #define TZIF_TYPE_LEN 6
 #define TRANSITIONS_MAX 10000
-#define OFFSET_MAX_S (26 * 3600)  // RFC 9636 §3.2
+#define CHANGE_DISTANCE_MS (12 * HOUR_MS)  // no zone of the world is busier; callers size tables by it
+#define OFFSET_MAX_S (26 * 3600)           // RFC 9636 §3.2
 
 typedef struct zone_change {
     instant_ms at;
@@ -89,7 +90,9 @@ static bool read_changes(const tzif_block *block, zone *self) {
             self->first_offset_s = current_s = offset_s;
             continue;
         }
-        if (offset_s != current_s) self->changes[self->count++] = (zone_change){at_s * 1000, offset_s};
+        if (offset_s == current_s) continue;
+        if (self->count > 0 && at_s * 1000 - self->changes[self->count - 1].at < CHANGE_DISTANCE_MS) return false;
+        self->changes[self->count++] = (zone_change){at_s * 1000, offset_s};
         current_s = offset_s;
     }
     return true;

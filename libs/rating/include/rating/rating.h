@@ -31,7 +31,7 @@ typedef enum rating_answer {
 const char *rating_answer_name(rating_answer answer);
 const char *rating_answer_text(rating_answer answer);
 
-// Band edges already worked out, per day. One per thread: not thread-safe. About 600 bytes per entry; serves any
+// Band edges already worked out, per day. One per thread: not thread-safe. About 1 KB per entry; serves any
 // number of tariffs. NULL is allowed everywhere: edges are then worked out each time.
 typedef struct rating_cache rating_cache;
 rating_cache *rating_cache_new(size_t entries);  // rounded up to a power of two, at most 65 536
@@ -72,7 +72,7 @@ void rating_trace_done(rating_trace *self);
 void rating_trace_auto(rating_trace *self);
 
 // Rates one interval. `trace` may be NULL (the fast path: no allocation); otherwise it is appended to. Every answer but
-// RATING_OK leaves state and result unchanged.
+// RATING_OK leaves state and result unchanged (pieces may have been traced).
 rating_answer rating_charge(const tariff *tariff, rating_cache *cache, rating_state *state, const rating_interval *interval,
                             rating_result *out_result, rating_trace *trace) MUST_CHECK;
 
@@ -87,7 +87,7 @@ typedef struct rating_line {
     int32_t tier;
     int64_t quantity_milli;
     int64_t price_micro;  // QUANTITY: per unit; FIXED, DEMAND, MINIMUM: the amount per window or unit; PERCENT: the rate
-    exact_amount amount;  // unrounded; rounded when the tariff rounds each line
+    exact_amount amount;  // never rounded; a tariff that rounds each line rounds the sum of a line's entries
 } rating_line;
 
 typedef struct rating_lines {

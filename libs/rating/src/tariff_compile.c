@@ -1,0 +1,478 @@
+// From spec to tariff: every rule is checked, then what charges need is worked out.
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "tariff_compiled.h"
+
+typedef struct compilation {
+    const tariff_spec *spec;
+    tariff *out;
+    fault *fault;
+    int32_t depth[TARIFF_LINES_MAX];  // percent levels, -1: not visited
+    bool is_open[TARIFF_LINES_MAX];   // being visited: meeting it again is a cycle
+    size_t ordered;
+} compilation;
+
+#define REFUSE(c, ...) fault_set((c)->fault, ERR_BAD_INPUT, __VA_ARGS__)
+
+static err_t refuse_at(compilation *c, const char *reason, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+static err_t refuse_at(compilation *c, const char *reason, const char *format, ...) {
+    char place[sizeof c->fault->place];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(place, sizeof place, format, args);
+    va_end(args);
+    return REFUSE(c, place, "%s", reason);
+}
+
+static bool is_name(sv text) { return text.len > 0 && text.len <= TARIFF_NAME_MAX; }
+
+static err_t compile_periods(compilation *c) {
+    const tariff_spec *spec = c->spec;
+    if (spec->period_count > TARIFF_PERIODS_MAX) return REFUSE(c, "/periods", "more than %d periods", TARIFF_PERIODS_MAX);
+    c->out->periods = spec->period_count ? (uint32_t)spec->period_count : 1;
+    if (spec->period_count == 0) sv_copy_truncated(SV("flat"), c->out->period_names[0], sizeof c->out->period_names[0]);
+    for (size_t i = 0; i < spec->period_count; i++) {
+        if (!is_name(spec->periods[i])) return refuse_at(c, "a period name has 1 to 64 bytes", "/periods/%zu", i);
+        if (sv_equal(spec->periods[i], SV("*"))) return refuse_at(c, "\"*\" stands for all periods", "/periods/%zu", i);
+        for (size_t j = 0; j < i; j++)
+            if (sv_equal(spec->periods[i], spec->periods[j])) return refuse_at(c, "period named twice", "/periods/%zu", i);
+        sv_copy_truncated(spec->periods[i], c->out->period_names[i], sizeof c->out->period_names[i]);
+    }
+    return ERR_OK;
+}
+
+static err_t refuse_minutes(compilation *c, int32_t from, int32_t to, const char *reason, const char *place) {
+    return REFUSE(c, place, "%s %02d:%02d–%02d:%02d", reason, from / 60, from % 60, to / 60, to % 60);
+}
+
+#define NO_PERIOD UINT8_MAX
+
+// Lays one band over the minutes of the day.
+static err_t lay_band(compilation *c, size_t row, size_t index, uint8_t minutes[MINUTES_PER_DAY]) {
+    const tariff_band *band = &c->spec->rows[row].bands[index];
+    int32_t from = band->from_minute;
+    int32_t to = band->to_minute;
+    if (from < 0 || from >= MINUTES_PER_DAY || to < 0 || to > MINUTES_PER_DAY)
+        return refuse_at(c, "a time of day is out of bounds", "/calendar/%zu/bands/%zu", row, index);
+    if (band->period >= c->out->periods) return refuse_at(c, "unknown period", "/calendar/%zu/bands/%zu/period", row, index);
+    int32_t length = to > from ? to - from : to + MINUTES_PER_DAY - from;
+    for (int32_t i = 0; i < length; i++) {
+        int32_t minute = (from + i) % MINUTES_PER_DAY;
+        if (minutes[minute] == NO_PERIOD) {
+            minutes[minute] = (uint8_t)band->period;
+            continue;
+        }
+        int32_t until = i;
+        while (until < length && minutes[(from + until) % MINUTES_PER_DAY] != NO_PERIOD) until++;
+        char place[64];
+        snprintf(place, sizeof place, "/calendar/%zu/bands/%zu/%s", row, index, i == 0 ? "from" : "to");
+        return refuse_minutes(c, minute, (from + until) % MINUTES_PER_DAY, "bands overlap", place);
+    }
+    return ERR_OK;
+}
+
+static err_t compile_bands(compilation *c, size_t index) {
+    const tariff_row *row = &c->spec->rows[index];
+    compiled_row *out = &c->out->rows[index];
+    uint8_t minutes[MINUTES_PER_DAY];
+    memset(minutes, NO_PERIOD, sizeof minutes);
+    if (row->band_count < 1 || row->band_count > TARIFF_BANDS_MAX)
+        return refuse_at(c, "a day has 1 to 48 bands", "/calendar/%zu/bands", index);
+    for (size_t i = 0; i < row->band_count; i++) {
+        err_t err = lay_band(c, index, i, minutes);
+        if (err) return err;
+    }
+    for (int32_t minute = 0; minute < MINUTES_PER_DAY; minute++) {
+        if (minutes[minute] == NO_PERIOD) {
+            int32_t until = minute;
+            while (until < MINUTES_PER_DAY && minutes[until] == NO_PERIOD) until++;
+            char place[64];
+            snprintf(place, sizeof place, "/calendar/%zu/bands", index);
+            return refuse_minutes(c, minute, until, "no band covers", place);
+        }
+        if (minute == 0 || minutes[minute] != minutes[minute - 1])
+            out->segments[out->segment_count++] = (day_segment){minute, minutes[minute]};
+    }
+    return ERR_OK;
+}
+
+static bool is_month_day(month_day day) {
+    return day.month >= 1 && day.month <= 12 && day.day >= 1 && day.day <= days_in_month(2000, day.month);
+}
+
+static err_t compile_row(compilation *c, size_t index) {
+    const tariff_row *row = &c->spec->rows[index];
+    compiled_row *out = &c->out->rows[index];
+    if (!is_month_day(row->from)) return refuse_at(c, "not a month-day", "/calendar/%zu/from", index);
+    if (!is_month_day(row->to)) return refuse_at(c, "not a month-day", "/calendar/%zu/to", index);
+    if (row->days == 0 || row->days >= DAY_KIND_BIT(DAY_KIND_COUNT)) return refuse_at(c, "no days", "/calendar/%zu/days", index);
+    if (row->flag >= (int32_t)c->spec->flag_count) return refuse_at(c, "unknown flag", "/calendar/%zu/flag", index);
+    out->from = row->from;
+    out->to = row->to;
+    out->days = row->days;
+    out->flag = row->flag < 0 ? -1 : row->flag;
+    return compile_bands(c, index);
+}
+
+// Each date and weekday needs a row that holds without a flag; holidays and workdays fall back to their weekday.
+static err_t check_every_day_has_a_row(compilation *c) {
+    for (int32_t month = 1; month <= 12; month++) {
+        for (int32_t day = 1; day <= days_in_month(2000, month); day++) {
+            uint32_t matched = 0;
+            for (size_t i = 0; i < c->out->row_count; i++) {
+                const compiled_row *row = &c->out->rows[i];
+                if (row->flag < 0 && month_day_is_within((month_day){month, day}, row->from, row->to)) matched |= row->days;
+            }
+            for (int kind = DAY_KIND_MON; kind <= DAY_KIND_SUN; kind++)
+                if (!(matched & DAY_KIND_BIT(kind)))
+                    return REFUSE(c, "/calendar", "no row holds on %02d-%02d when it is a %s", month, day, day_kind_name((day_kind)kind));
+        }
+    }
+    return ERR_OK;
+}
+
+static int by_day(const void *a, const void *b) {
+    int64_t left = *(const int64_t *)a;
+    int64_t right = *(const int64_t *)b;
+    return (left > right) - (left < right);
+}
+
+static err_t compile_flags(compilation *c) {
+    const tariff_spec *spec = c->spec;
+    if (spec->flag_count > TARIFF_FLAGS_MAX) return REFUSE(c, "/flagged_days", "more than %d flags", TARIFF_FLAGS_MAX);
+    c->out->flag_count = spec->flag_count;
+    c->out->flags = mem_new(spec->flag_count, sizeof c->out->flags[0]);
+    for (size_t i = 0; i < spec->flag_count; i++) {
+        const tariff_flag *flag = &spec->flags[i];
+        if (flag->day_count > TARIFF_FLAGGED_DAYS_MAX)
+            return refuse_at(c, "too many flagged days", "/flagged_days/%.*s", SV_ARG(flag->name));
+        c->out->flags[i].day_count = flag->day_count;
+        for (size_t j = 0; j < flag->day_count; j++) c->out->flags[i].days[j] = flag->days[j];
+        qsort(c->out->flags[i].days, flag->day_count, sizeof(int64_t), by_day);
+    }
+    return ERR_OK;
+}
+
+static uint64_t mix(uint64_t hash, const void *bytes, size_t len) {
+    const uint8_t *at = bytes;
+    for (size_t i = 0; i < len; i++) hash = (hash ^ at[i]) * 1099511628211u;
+    return hash;
+}
+
+static uint64_t mix_number(uint64_t hash, int64_t value) { return mix(hash, &value, sizeof value); }
+
+static uint64_t band_fingerprint(const tariff *self) {
+    sv name = zone_name(self->zone);
+    uint64_t hash = mix(14695981039346656037u, name.ptr, name.len);
+    hash = mix_number(hash, (int64_t)day_calendar_fingerprint(self->calendar));
+    hash = mix_number(hash, self->bucket_offset_ms);
+    for (size_t i = 0; i < self->row_count; i++) {
+        const compiled_row *row = &self->rows[i];
+        hash = mix_number(hash, row->from.month * 100 + row->from.day);
+        hash = mix_number(hash, row->to.month * 100 + row->to.day);
+        hash = mix_number(hash, (int64_t)row->days << 32 | (uint32_t)row->flag);
+        for (size_t j = 0; j < row->segment_count; j++)
+            hash = mix_number(hash, (int64_t)row->segments[j].from_minute << 32 | row->segments[j].period);
+        hash = mix_number(hash, -1);
+    }
+    for (size_t i = 0; i < self->flag_count; i++)
+        hash = mix_number(mix(hash, self->flags[i].days, self->flags[i].day_count * sizeof(int64_t)), -2);
+    return hash ? hash : 1;
+}
+
+static err_t compile_calendar(compilation *c) {
+    const tariff_spec *spec = c->spec;
+    if (spec->row_count > TARIFF_ROWS_MAX) return REFUSE(c, "/calendar", "more than %d rows", TARIFF_ROWS_MAX);
+    if (spec->row_count == 0 && c->out->periods > 1) return REFUSE(c, "/", "\"calendar\" is missing: there are several periods");
+    err_t err = compile_flags(c);
+    if (err) return err;
+    c->out->rows = mem_new(spec->row_count, sizeof c->out->rows[0]);
+    c->out->row_count = spec->row_count;
+    for (size_t i = 0; i < spec->row_count; i++)
+        if ((err = compile_row(c, i))) return err;
+    if (spec->row_count > 0 && (err = check_every_day_has_a_row(c))) return err;
+    if (c->out->periods == 1) c->out->row_count = 0;  // checked, but it decides nothing
+    c->out->bucket_offset_ms = zone_stretch_at(c->out->zone, spec->effective_from).offset_s * SECOND_MS;
+    c->out->band_fingerprint = band_fingerprint(c->out);
+    return ERR_OK;
+}
+
+static err_t compile_window(compilation *c) {
+    const window_rule *over = &c->spec->over;
+    if (over->kind == WINDOW_DAY || over->kind == WINDOW_LIFE) return REFUSE(c, "/tiers/over", "not a tier window");
+    if (over->billing_day < 0 || over->billing_day > 28) return REFUSE(c, "/tiers/billing_day", "must be within 1 to 28");
+    if (over->kind == WINDOW_SEASON && (over->season_count < 1 || over->season_count > WINDOW_SEASONS_MAX))
+        return REFUSE(c, "/tiers/season_starts", "1 to %d starts are needed", WINDOW_SEASONS_MAX);
+    for (size_t i = 0; i < over->season_count && over->kind == WINDOW_SEASON; i++) {
+        if (!is_month_day(over->seasons[i])) return refuse_at(c, "not a month-day", "/tiers/season_starts/%zu", i);
+        int32_t at = over->seasons[i].month * 100 + over->seasons[i].day;
+        if (i > 0 && at <= over->seasons[i - 1].month * 100 + over->seasons[i - 1].day)
+            return refuse_at(c, "season starts must rise", "/tiers/season_starts/%zu", i);
+    }
+    c->out->over = *over;
+    return ERR_OK;
+}
+
+static err_t compile_tiers(compilation *c) {
+    const tariff_spec *spec = c->spec;
+    tariff *out = c->out;
+    out->over = (window_rule){.kind = WINDOW_LIFE};
+    out->tiers = 1;
+    out->tier_upper[0] = INT64_MAX;
+    if (!spec->has_tiers) return ERR_OK;
+    err_t err = compile_window(c);
+    if (err) return err;
+    if (spec->upper_count < 1 || spec->upper_count >= TARIFF_TIERS_MAX)
+        return REFUSE(c, "/tiers/upper", "1 to %d edges are needed", TARIFF_TIERS_MAX - 1);
+    out->tier_kind = spec->tier_kind;
+    out->tiers = (uint32_t)spec->upper_count + 1;
+    for (size_t i = 0; i < spec->upper_count; i++) {
+        if (spec->upper_milli[i] <= (i ? spec->upper_milli[i - 1] : 0))
+            return refuse_at(c, "tier edges must rise strictly, from above 0", "/tiers/upper/%zu", i);
+        out->tier_upper[i] = spec->upper_milli[i];
+    }
+    out->tier_upper[spec->upper_count] = INT64_MAX;
+    if (out->tier_kind == TIER_KIND_VOLUME && c->out->use == TARIFF_FOR_CHARGING)
+        return REFUSE(c, "/tiers/kind", "volume tiers are not yet charged across tariff versions");
+    return ERR_OK;
+}
+
+static bool push_edge(tariff *out, int64_t edge) {
+    size_t at = 0;
+    while (at < out->steps && out->step_upper[at] < edge) at++;
+    if (at < out->steps && out->step_upper[at] == edge) return true;
+    if (out->steps == RATING_STEPS_MAX) return false;
+    memmove(&out->step_upper[at + 1], &out->step_upper[at], (out->steps - at) * sizeof out->step_upper[0]);
+    out->step_upper[at] = edge;
+    out->steps++;
+    return true;
+}
+
+// Steps are the tiers, cut once more where a free quantity ends.
+static err_t compile_steps(compilation *c) {
+    tariff *out = c->out;
+    if (out->tier_kind == TIER_KIND_VOLUME) {
+        out->steps = 1;
+        out->step_upper[0] = INT64_MAX;
+        return ERR_OK;
+    }
+    for (size_t i = 0; i < out->tiers; i++) CHECK(push_edge(out, out->tier_upper[i]));
+    for (size_t i = 0; i < out->line_count; i++)
+        if (c->spec->lines[i].free_milli > 0 && !push_edge(out, c->spec->lines[i].free_milli))
+            return refuse_at(c, "too many different free quantities", "/lines/%zu/free_quantity", i);
+    for (size_t step = 0, tier = 0; step < out->steps; step++) {
+        out->tier_of_step[step] = (uint32_t)tier;
+        if (out->step_upper[step] == out->tier_upper[tier]) tier++;
+    }
+    return ERR_OK;
+}
+
+static err_t check_use(compilation *c, size_t index) {
+    const tariff_line *line = &c->spec->lines[index];
+    if (line->has_quantity_rounding) return refuse_at(c, "rounded quantities are not rated yet", "/lines/%zu/quantity_rounding", index);
+    switch (line->kind) {
+        case LINE_KIND_QUANTITY:
+        case LINE_KIND_PERCENT: return ERR_OK;
+        case LINE_KIND_POWER_FACTOR: return refuse_at(c, "power factor lines are not rated yet", "/lines/%zu/kind", index);
+        case LINE_KIND_FIXED:
+        case LINE_KIND_DEMAND:
+        case LINE_KIND_MINIMUM:
+            if (c->out->use == TARIFF_FOR_QUOTE) return ERR_OK;
+            return refuse_at(c, "lines of this kind are not rated from readings yet, only from a given usage", "/lines/%zu/kind", index);
+        case LINE_KIND_COUNT: break;
+    }
+    return refuse_at(c, "unknown kind", "/lines/%zu/kind", index);
+}
+
+// The prices of one period (or of the total), spread over the columns.
+static err_t compile_prices(compilation *c, size_t index, size_t period) {
+    const tariff_line *line = &c->spec->lines[index];
+    const tariff *out = c->out;
+    const char *name = line->over_total ? "*" : out->period_names[period];
+    size_t count = line->price_count[period];
+    if (count == 0) {
+        char place[64];
+        snprintf(place, sizeof place, "/lines/%zu/prices", index);
+        return REFUSE(c, place, "no price for period \"%s\"", name);
+    }
+    if (count != 1 && count != out->tiers) {
+        char place[96];
+        snprintf(place, sizeof place, "/lines/%zu/prices/%.64s", index, name);
+        return REFUSE(c, place, "%zu prices for %u tiers; give one price, or one per tier", count, out->tiers);
+    }
+    for (size_t column = 0; column < out->columns; column++) {
+        size_t tier = out->tier_kind == TIER_KIND_VOLUME ? column : out->tier_of_step[column];
+        int64_t price = line->price_micro[period][count == 1 ? 0 : tier];
+        if (price > PRICE_LIMIT_MICRO || price < -PRICE_LIMIT_MICRO)
+            return refuse_at(c, "a price is too large", "/lines/%zu/prices/%.64s", index, name);
+        bool is_free = out->tier_kind == TIER_KIND_GRADUATED && out->step_upper[column] <= line->free_milli;
+        c->out->lines[index].price_micro[period][column] = is_free ? 0 : price;
+    }
+    return ERR_OK;
+}
+
+static err_t compile_line(compilation *c, size_t index) {
+    const tariff_line *line = &c->spec->lines[index];
+    compiled_line *out = &c->out->lines[index];
+    err_t err = check_use(c, index);
+    if (err) return err;
+    if (!is_name(line->name)) return refuse_at(c, "a line name has 1 to 64 bytes", "/lines/%zu/name", index);
+    for (size_t i = 0; i < index; i++)
+        if (sv_equal(c->spec->lines[i].name, line->name)) return refuse_at(c, "line named twice", "/lines/%zu/name", index);
+    sv_copy_truncated(line->name, out->name, sizeof out->name);
+    out->kind = line->kind;
+    out->over_total = line->over_total;
+    out->amount_micro = line->amount_micro;
+    out->per = line->per;
+    out->prorated_by_day = line->prorated_by_day;
+    out->by_contract = line->by_contract;
+    out->of = line->of;
+    out->rate_micro = line->rate_micro;
+    if (line->amount_micro > PRICE_LIMIT_MICRO || line->amount_micro < -PRICE_LIMIT_MICRO)
+        return refuse_at(c, "the amount is too large", "/lines/%zu/amount", index);
+    if (line->rate_micro > RATE_LIMIT_MICRO || line->rate_micro < -RATE_LIMIT_MICRO)
+        return refuse_at(c, "the rate is too large", "/lines/%zu/rate", index);
+    if (line->kind != LINE_KIND_QUANTITY) return ERR_OK;
+    if (line->free_milli < 0) return refuse_at(c, "must not be negative", "/lines/%zu/free_quantity", index);
+    if (line->free_milli > 0 && c->out->tier_kind == TIER_KIND_VOLUME)
+        return refuse_at(c, "free quantities in volume tiers are not rated yet", "/lines/%zu/free_quantity", index);
+    for (size_t period = 0; period < (line->over_total ? 1 : c->out->periods); period++)
+        if ((err = compile_prices(c, index, period))) return err;
+    return ERR_OK;
+}
+
+// Orders lines behind those they build on, and finds how deep percent lines build on percent lines.
+static err_t visit_line(compilation *c, size_t index) {
+    const compiled_line *line = &c->out->lines[index];
+    if (c->depth[index] >= 0) return ERR_OK;
+    if (c->is_open[index]) return refuse_at(c, "the line builds on itself", "/lines/%zu/of", index);
+    c->is_open[index] = true;
+    int32_t deepest = 0;
+    bool builds = line->kind == LINE_KIND_PERCENT || line->kind == LINE_KIND_MINIMUM;
+    if (builds && (line->of == 0 || line->of >> c->out->line_count)) return refuse_at(c, "unknown line, or none", "/lines/%zu/of", index);
+    for (size_t i = 0; builds && i < c->out->line_count; i++) {
+        if (!(line->of >> i & 1)) continue;
+        err_t err = visit_line(c, i);
+        if (err) return err;
+        if (c->depth[i] > deepest) deepest = c->depth[i];
+    }
+    c->depth[index] = deepest + (line->kind == LINE_KIND_PERCENT);
+    if (c->depth[index] > TARIFF_PERCENT_DEPTH_MAX)
+        return refuse_at(c, "percent lines build on each other more than 3 deep", "/lines/%zu/of", index);
+    c->out->order[c->ordered++] = index;
+    return ERR_OK;
+}
+
+static err_t compile_lines(compilation *c) {
+    if (c->spec->line_count < 1 || c->spec->line_count > TARIFF_LINES_MAX)
+        return REFUSE(c, "/lines", "1 to %d lines are needed", TARIFF_LINES_MAX);
+    c->out->line_count = c->spec->line_count;
+    err_t err = compile_steps(c);
+    if (err) return err;
+    c->out->columns = c->out->tier_kind == TIER_KIND_VOLUME ? c->out->tiers : c->out->steps;
+    for (size_t i = 0; i < c->out->line_count; i++)
+        if ((err = compile_line(c, i))) return err;
+    memset(c->depth, -1, sizeof c->depth);
+    int32_t deepest = 0;
+    for (size_t i = 0; i < c->out->line_count; i++) {
+        if ((err = visit_line(c, i))) return err;
+        if (c->depth[i] > deepest) deepest = c->depth[i];
+    }
+    c->out->exact_scale = PRODUCT_SCALE + RATE_SCALE * deepest;
+    return ERR_OK;
+}
+
+static int128 magnitude(int128 value) { return value < 0 ? -value : value; }
+
+// Weights of a percent line; false when they pass 2^120.
+static bool weigh_percent(tariff *out, size_t index, size_t cells) {
+    const compiled_line *line = &out->lines[index];
+    int128 *weights = &out->line_weights[index * cells];
+    for (size_t cell = 0; cell < cells; cell++) {
+        int128 base = 0;
+        for (size_t i = 0; i < out->line_count; i++)
+            if (line->of >> i & 1) base += out->line_weights[i * cells + cell];
+        base /= MONEY_MICRO;  // exact: each level keeps six decimals in hand for the next
+        if (line->rate_micro != 0 && magnitude(base) > ((int128)1 << 120) / magnitude(line->rate_micro)) return false;
+        weights[cell] = base * line->rate_micro;
+    }
+    return true;
+}
+
+static err_t compile_weights(compilation *c) {
+    tariff *out = c->out;
+    size_t cells = (size_t)out->periods * out->columns;
+    out->line_weights = mem_new(out->line_count * cells, sizeof(int128));
+    int128 lift = power_of_ten(out->exact_scale - PRODUCT_SCALE);
+    int128 largest = 1;
+    for (size_t i = 0; i < out->line_count; i++) {
+        size_t index = out->order[i];
+        const compiled_line *line = &out->lines[index];
+        if (line->kind == LINE_KIND_PERCENT && !weigh_percent(out, index, cells))
+            return refuse_at(c, "prices and rates multiply to too much", "/lines/%zu/rate", index);
+        for (size_t cell = 0; line->kind == LINE_KIND_QUANTITY && cell < cells; cell++) {
+            size_t period = line->over_total ? 0 : cell / out->columns;
+            out->line_weights[index * cells + cell] = line->price_micro[period][cell % out->columns] * lift;
+        }
+    }
+    out->is_narrow = true;
+    for (size_t cell = 0; cell < cells; cell++) {
+        int128 reach = 0;
+        for (size_t i = 0; i < out->line_count; i++) {
+            out->weights[cell] += out->line_weights[i * cells + cell];
+            reach += magnitude(out->line_weights[i * cells + cell]);
+        }
+        if (reach > largest) largest = reach;
+        if (magnitude(out->weights[cell]) > INT64_MAX) out->is_narrow = false;
+        out->narrow_weights[cell] = out->is_narrow ? (int64_t)out->weights[cell] : 0;
+    }
+    // An amount at this quantity still fits 2^62 micro-units, and the sum of products 2^125.
+    int128 limit = ((int128)1 << 125) / largest;
+    int128 lowest_micro = power_of_ten(out->exact_scale - MONEY_SCALE);
+    if (lowest_micro < (int128)1 << 63 && ((int128)1 << 62) * lowest_micro / largest < limit)
+        limit = ((int128)1 << 62) * lowest_micro / largest;
+    out->quantity_limit_milli = limit < QUANTITY_LIMIT_MILLI ? (int64_t)limit : QUANTITY_LIMIT_MILLI;
+    if (out->quantity_limit_milli < QUANTITY_LIMIT_LEAST) return REFUSE(c, "/lines", "prices and rates are too large to rate exactly");
+    return ERR_OK;
+}
+
+static err_t compile_head(compilation *c) {
+    const tariff_spec *spec = c->spec;
+    tariff *out = c->out;
+    if (spec->version == 0) BUG("a tariff needs a version");
+    if (!is_name(spec->code)) return REFUSE(c, "/code", "a code has 1 to 64 bytes");
+    if (!utility_has_unit(spec->utility, spec->unit))
+        return REFUSE(c, "/unit", "%s is not measured in this unit", utility_name(spec->utility));
+    if (spec->rounding_scale < 0 || spec->rounding_scale > MONEY_SCALE) return REFUSE(c, "/rounding/scale", "must be within 0 to 6");
+    out->version = spec->version;
+    sv_copy_truncated(spec->code, out->code, sizeof out->code);
+    out->currency = spec->currency;
+    out->effective_from = spec->effective_from;
+    out->zone = spec->zone;
+    out->calendar = spec->calendar;
+    out->rounding = spec->rounding;
+    out->rounding_scale = spec->rounding_scale;
+    out->rounds_each_line = spec->rounds_each_line;
+    return ERR_OK;
+}
+
+err_t tariff_new(const tariff_spec *spec, tariff_use use, tariff **out_tariff, fault *out_fault) {
+    AUTO_TARIFF self = mem_new(1, sizeof *self);
+    self->use = use;
+    compilation c = {.spec = spec, .out = self, .fault = out_fault};
+    err_t err;
+    if ((err = compile_head(&c)) || (err = compile_periods(&c)) || (err = compile_calendar(&c)) || (err = compile_tiers(&c)) ||
+        (err = compile_lines(&c)) || (err = compile_weights(&c)))
+        return err;
+    self->rounding_divisor = power_of_ten(self->exact_scale - self->rounding_scale);
+    self->rounding_step = (int64_t)power_of_ten(MONEY_SCALE - self->rounding_scale);
+    *out_tariff = self;
+    self = NULL;
+    return ERR_OK;
+}
