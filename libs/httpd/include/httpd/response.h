@@ -32,8 +32,8 @@ typedef struct httpd_problem {
 
 void httpd_response_problem(httpd_response *self, const httpd_problem *problem);
 // An operating error by its table entry: status, type = its name in kebab-case, title = its text; 503 and 504 carry
-// Retry-After. `fault` (may be NULL) adds detail and pointer.
-void httpd_response_error(httpd_response *self, err_t err, const fault *fault);
+// Retry-After. `why` (may be NULL) adds detail and pointer.
+void httpd_response_error(httpd_response *self, err_t err, const fault *why);
 // Sets Retry-After in whole seconds, at least 1.
 void httpd_response_retry_after(httpd_response *self, int64_t seconds);
 
