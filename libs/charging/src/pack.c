@@ -71,7 +71,7 @@ err_t charging_point_unpack(sv bytes, charging_point *out_point, fault *out_faul
     point.charged_total = take(&r);
     point.quantity_total = take(&r);
     point.checkpoint_due = take(&r);
-    if (r.failed) return fault_set(out_fault, ERR_MALFORMED, "point", "ends early or holds a number out of range");
+    if (r.failed || r.rest.len == 0) return fault_set(out_fault, ERR_MALFORMED, "point", "ends early or holds a number out of range");
     err_t err = rating_state_unpack(r.rest, &point.rating, out_fault);
     if (!err) *out_point = point;
     return err;
