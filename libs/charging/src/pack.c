@@ -1,4 +1,6 @@
 // Variable-length integers (seven bits a byte, low first), signed ones zigzag: small numbers stay small.
+#include <string.h>
+
 #include "charging/point.h"
 
 #define PACK_VERSION 1
@@ -49,7 +51,11 @@ size_t charging_point_pack(const charging_point *self, uint8_t out[CHARGING_POIN
     put(&w, self->charged_total);
     put(&w, self->quantity_total);
     put(&w, self->checkpoint_due);
-    return w.len + rating_state_pack(&self->rating, w.out + w.len);
+    uint8_t rating[RATING_STATE_BYTES_MAX];
+    size_t rating_len = rating_state_pack(&self->rating, rating);
+    put(&w, (int64_t)rating_len);  // so that a cut row is noticed
+    memcpy(w.out + w.len, rating, rating_len);
+    return w.len + rating_len;
 }
 
 err_t charging_point_unpack(sv bytes, charging_point *out_point, fault *out_fault) {
@@ -71,7 +77,9 @@ err_t charging_point_unpack(sv bytes, charging_point *out_point, fault *out_faul
     point.charged_total = take(&r);
     point.quantity_total = take(&r);
     point.checkpoint_due = take(&r);
-    if (r.failed || r.rest.len == 0) return fault_set(out_fault, ERR_MALFORMED, "point", "ends early or holds a number out of range");
+    int64_t rating_len = take(&r);
+    if (r.failed || rating_len < 0 || (uint64_t)rating_len != r.rest.len)
+        return fault_set(out_fault, ERR_MALFORMED, "point", "ends early or holds a number out of range");
     err_t err = rating_state_unpack(r.rest, &point.rating, out_fault);
     if (!err) *out_point = point;
     return err;
