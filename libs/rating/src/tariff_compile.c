@@ -302,7 +302,7 @@ static err_t compile_prices(compilation *c, size_t index, size_t period) {
         return REFUSE(c, place, "no price for period \"%s\"", name);
     }
     if (count != 1 && count != out->tiers) {
-        char place[96];
+        char place[128];
         snprintf(place, sizeof place, "/lines/%zu/prices/%.64s", index, name);
         return REFUSE(c, place, "%zu prices for %u tiers; give one price, or one per tier", count, out->tiers);
     }
