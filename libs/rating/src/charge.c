@@ -201,22 +201,25 @@ static rating_answer enter_window(charging *c, instant_ms at) {
     return RATING_OK;
 }
 
-// The piece [from, to): its share of the whole interval by time; the last piece takes what is left.
+// What of a quantity was used before `until` and not taken yet: floors add up, so that a cut between two pieces of the
+// same period changes nothing.
+static int64_t take_until(const rating_interval *in, int64_t whole, int64_t *left, instant_ms until) {
+    int64_t behind = whole - rating_split_by_time(whole, in->from, in->to, until);
+    int64_t share = *left - behind;
+    *left = behind;
+    return share;
+}
+
+// The piece [from, to): its share of the whole interval by time.
 static void add_piece(charging *c, instant_ms from, instant_ms to, uint32_t period) {
     const rating_interval *in = c->interval;
-    bool is_last = to == in->to;
     if (!in->per_period_milli) {
-        int64_t share = is_last ? c->left_milli : rating_split_by_time(in->quantity_milli, in->from, in->to, in->from + (to - from));
-        c->left_milli -= share;
+        int64_t share = take_until(in, in->quantity_milli, &c->left_milli, to);
         matrix_add(c->tariff, c->state, &c->used, (int32_t)period, &share, (time_window){from, to}, c->trace);
         return;
     }
     int64_t shares[TARIFF_PERIODS_MAX];
-    for (size_t i = 0; i < c->tariff->periods; i++) {
-        shares[i] =
-            is_last ? c->left_per_period_milli[i] : rating_split_by_time(in->per_period_milli[i], in->from, in->to, in->from + (to - from));
-        c->left_per_period_milli[i] -= shares[i];
-    }
+    for (size_t i = 0; i < c->tariff->periods; i++) shares[i] = take_until(in, in->per_period_milli[i], &c->left_per_period_milli[i], to);
     matrix_add(c->tariff, c->state, &c->used, -1, shares, (time_window){from, to}, c->trace);
 }
 

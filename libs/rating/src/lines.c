@@ -79,8 +79,12 @@ void lines_tidy(rating_lines *out) {
 
 void rating_state_lines(const tariff *self, const rating_state *state, rating_lines *out_lines) {
     *out_lines = (rating_lines){0};
-    lines_add_matrix(out_lines, self, state, 1);
-    lines_tidy(out_lines);
+    rating_lines_add_state(out_lines, self, state);
+}
+
+void rating_lines_add_state(rating_lines *lines, const tariff *self, const rating_state *state) {
+    lines_add_matrix(lines, self, state, 1);
+    lines_tidy(lines);
 }
 
 rating_answer rating_explain(const tariff *self, const rating_state *before, const rating_interval *interval, rating_explanation *out) {

@@ -123,6 +123,10 @@ const zone *tariff_zone(const tariff *self) { return self->zone; }
 
 int32_t tariff_rounding_scale(const tariff *self) { return self->rounding_scale; }
 
+rounding_mode tariff_rounding_mode(const tariff *self) { return self->rounding; }
+
+bool tariff_rounds_each_line(const tariff *self) { return self->rounds_each_line; }
+
 size_t tariff_period_count(const tariff *self) { return self->periods; }
 
 sv tariff_period_name(const tariff *self, size_t period) {

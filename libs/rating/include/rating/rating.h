@@ -100,6 +100,9 @@ void rating_lines_auto(rating_lines *self);
 // The lines of a state's matrix under the version it was rated with; lines without quantity are left out.
 void rating_state_lines(const tariff *tariff, const rating_state *state, rating_lines *out_lines);
 
+// Adds the lines of one state to a list, and sorts it: for totals over several windows of one tariff version.
+void rating_lines_add_state(rating_lines *self, const tariff *tariff, const rating_state *state);
+
 // Why an interval costs what it costs: the arithmetic of one charge.
 typedef struct rating_explanation {
     rating_state before;

@@ -173,6 +173,8 @@ currency tariff_currency(const tariff *self);
 instant_ms tariff_effective_from(const tariff *self);
 const zone *tariff_zone(const tariff *self);
 int32_t tariff_rounding_scale(const tariff *self);
+rounding_mode tariff_rounding_mode(const tariff *self);
+bool tariff_rounds_each_line(const tariff *self);
 size_t tariff_period_count(const tariff *self);
 sv tariff_period_name(const tariff *self, size_t period);
 // The period with this name; false when the tariff does not know it.
