@@ -59,6 +59,7 @@ function check_quoted_include(name,   pieces, lib, folder) {
         if (part != "tools" && name != unit "_sql.h") offend("layering", "the statements of somebody else: " name)
         return
     }
+    if (part == "tools" && name == "fleet/profile.h") return # the demo's history ends where the simulated meters begin
     folder = FILENAME; sub(/\/[^\/]*$/, "", folder)
     if (!exists(folder "/" name) && !exists(part "/" unit "/src/" name) && !exists(part "/" unit "/include/" name))
         offend("layering", "not a header of this folder or of a library: " name)
@@ -83,7 +84,8 @@ function check_code(   word, rest) {
     rest = code
     while (match(rest, /(^|[^A-Za-z0-9_.>])(v?sprintf|strn?cpy|strn?cat|ato[ifl]|atoll|gets|strtok|strtok_r|localtime|localtime_r|gmtime|gmtime_r|ctime|asctime|mktime|alloca|s?rand|rand_r|s?random|system|popen|tmpnam|tempnam|mktemp|setenv|putenv)[ ]*\(/)) {
         word = substr(rest, RSTART, RLENGTH); gsub(/[^a-z_]/, "", word)
-        offend("banned_calls", word); rest = substr(rest, RSTART + RLENGTH)
+        if (part != "tests" || word !~ /env$/) offend("banned_calls", word) # a test sets its own environment
+        rest = substr(rest, RSTART + RLENGTH)
     }
     if ((is_lib || is_service) && (code ~ /(^|[^A-Za-z0-9_])(float|double)([^A-Za-z0-9_]|$)/ ||
         code ~ /(^|[^A-Za-z0-9_.])[0-9]+\.[0-9]+/)) offend("floating_point", code)
