@@ -34,15 +34,6 @@ bool rating_state_equal(const rating_state *a, const rating_state *b) {
     return cells == 0 || memcmp(a->used_milli, b->used_milli, cells * sizeof a->used_milli[0]) == 0;
 }
 
-static uint8_t *put_varint(uint8_t *at, unsigned __int128 value) {
-    while (value >= 0x80) {
-        *at++ = (uint8_t)(0x80 | (uint8_t)(value & 0x7F));
-        value >>= 7;
-    }
-    *at++ = (uint8_t)value;
-    return at;
-}
-
 static uint8_t *put_u64(uint8_t *at, uint64_t value) {
     while (value >= 0x80) {
         *at++ = (uint8_t)(0x80 | (uint8_t)(value & 0x7F));
@@ -52,14 +43,24 @@ static uint8_t *put_u64(uint8_t *at, uint64_t value) {
     return at;
 }
 
+static uint8_t *put_wide(uint8_t *at, unsigned __int128 value) {
+    while (value > UINT64_MAX) {
+        *at++ = (uint8_t)(0x80 | (uint8_t)(value & 0x7F));
+        value >>= 7;
+    }
+    return put_u64(at, (uint64_t)value);
+}
+
 // Small negative numbers stay short: 0, -1, 1, -2 become 0, 1, 2, 3.
 static unsigned __int128 zigzag(int128 value) { return ((unsigned __int128)value << 1) ^ (unsigned __int128)(value >> 127); }
+
+static uint64_t zigzag_u64(int64_t value) { return ((uint64_t)value << 1) ^ (uint64_t)(value >> 63); }
 
 static int128 unzigzag(unsigned __int128 value) { return (int128)(value >> 1) ^ -(int128)(value & 1); }
 
 static uint8_t *put_exact(uint8_t *at, exact_amount amount) {
     *at++ = (uint8_t)amount.scale;
-    return put_varint(at, zigzag(amount.value));
+    return put_wide(at, zigzag(amount.value));
 }
 
 size_t rating_state_pack(const rating_state *self, uint8_t out[RATING_STATE_BYTES_MAX]) {
@@ -75,10 +76,10 @@ size_t rating_state_pack(const rating_state *self, uint8_t out[RATING_STATE_BYTE
     *at++ = (uint8_t)self->periods;
     *at++ = (uint8_t)self->steps;
     if (!is_life) {
-        at = put_varint(at, zigzag(self->window.from / SECOND_MS));
+        at = put_u64(at, zigzag_u64(self->window.from / SECOND_MS));
         at = put_u64(at, (uint64_t)((self->window.to - self->window.from) / SECOND_MS));
     }
-    at = put_varint(at, zigzag(self->charged_micro));
+    at = put_u64(at, zigzag_u64(self->charged_micro));
     at = put_exact(at, self->priced);
     if (has_carried) {
         at = put_u64(at, (uint64_t)self->before_milli);
@@ -116,25 +117,38 @@ static unsigned __int128 take_varint(unpacking *self) {
     return 0;
 }
 
-static uint64_t take_u64(unpacking *self, uint64_t max) {
+// Numbers of up to eight bytes, nearly all, without 128-bit arithmetic.
+static bool take_narrow(unpacking *self, uint64_t *out_value) {
     uint64_t value = 0;
     const uint8_t *at = self->at;
-    for (int shift = 0; at < self->end && shift < 63; shift += 7) {
+    for (int shift = 0; at < self->end && shift < 56; shift += 7) {
         value |= (uint64_t)(*at & 0x7F) << shift;
         if (*at++ & 0x80) continue;
         self->at = at;
-        if (value <= max) return value;
-        spoil(self, "a number is out of bounds");
-        return 0;
+        *out_value = value;
+        return true;
     }
-    unsigned __int128 wide = take_varint(self);
-    if (wide <= max) return (uint64_t)wide;
-    spoil(self, "a number is out of bounds");
-    return 0;
+    return false;
+}
+
+static unsigned __int128 take_number(unpacking *self) {
+    uint64_t narrow;
+    return take_narrow(self, &narrow) ? narrow : take_varint(self);
+}
+
+static uint64_t take_u64(unpacking *self, uint64_t max) {
+    uint64_t value;
+    if (!take_narrow(self, &value)) {
+        unsigned __int128 wide = take_varint(self);
+        if (wide > UINT64_MAX) spoil(self, "a number is out of bounds");
+        value = (uint64_t)wide;
+    }
+    if (value > max) spoil(self, "a number is out of bounds");
+    return self->reason ? 0 : value;
 }
 
 static int64_t take_i64(unpacking *self, int64_t min, int64_t max) {
-    int128 value = unzigzag(take_varint(self));
+    int128 value = unzigzag(take_number(self));
     if (value >= min && value <= max) return (int64_t)value;
     spoil(self, "a number is out of bounds");
     return 0;
@@ -143,7 +157,7 @@ static int64_t take_i64(unpacking *self, int64_t min, int64_t max) {
 static exact_amount take_exact(unpacking *self) {
     exact_amount amount = {.scale = take_byte(self)};
     if (amount.scale > EXACT_SCALE_MAX) spoil(self, "a scale is out of bounds");
-    amount.value = unzigzag(take_varint(self));
+    amount.value = unzigzag(take_number(self));
     return amount;
 }
 

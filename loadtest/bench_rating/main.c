@@ -1,0 +1,193 @@
+// What rating one reading costs, under a tariff of five periods, three month tiers and a surcharge, beside the bare
+// arithmetic it contains, in the same run. Prints one JSON object. Usage: bench-rating [points [days]]
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "rating/rating.h"
+
+#define START 1704038400000LL  // 2024-01-01T00:00:00+08:00
+#define READING_MS (30 * MINUTE_MS)
+#define READINGS_PER_DAY 48
+#define PACKED_BYTES 192
+#define CELLS 15
+
+// Every allocation of the process passes here.
+static int64_t allocations;
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t count, size_t size);
+extern void *__libc_realloc(void *block, size_t size);
+void *malloc(size_t size) { return allocations++, __libc_malloc(size); }
+void *calloc(size_t count, size_t size) { return allocations++, __libc_calloc(count, size); }
+void *realloc(void *block, size_t size) { return allocations++, __libc_realloc(block, size); }
+
+typedef struct packed_state {
+    uint8_t len;
+    uint8_t bytes[PACKED_BYTES];
+} packed_state;
+
+typedef struct measure {
+    int64_t readings;
+    int64_t ns;
+    int64_t allocations;
+    money_micro charged;
+} measure;
+
+// Time of this thread alone: other work on the machine does not count.
+static int64_t cpu_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+static tariff *five_periods_three_tiers(const zone *in_zone, uint64_t version) {
+    static const char *const NAMES[] = {"critical_peak", "peak", "flat", "valley", "deep_valley"};
+    static const tariff_band BANDS[] = {{0, 480, 3},    {480, 660, 1},   {660, 780, 2},  {780, 900, 4},
+                                        {900, 1080, 2}, {1080, 1200, 0}, {1200, 1440, 1}};
+    static const tariff_row ROW = {{1, 1}, {12, 31}, 0x7F, -1, ARRAY_LEN(BANDS), BANDS};
+    tariff_line lines[2] = {{.name = SV("energy"), .kind = LINE_KIND_QUANTITY},
+                            {.name = SV("surcharge"), .kind = LINE_KIND_QUANTITY, .over_total = true, .price_count = {3}}};
+    for (size_t period = 0; period < 5; period++) {
+        lines[0].price_count[period] = 3;
+        for (int64_t tier = 0; tier < 3; tier++) lines[0].price_micro[period][tier] = 300000 + (int64_t)period * 170000 + tier * 60000;
+    }
+    for (int64_t tier = 0; tier < 3; tier++) lines[1].price_micro[0][tier] = tier * 50000;
+    tariff_spec spec = {.version = version,
+                        .code = SV("bench"),
+                        .utility = UTILITY_ELECTRICITY,
+                        .unit = SV("kWh"),
+                        .effective_from = START,
+                        .zone = in_zone,
+                        .period_count = 5,
+                        .row_count = 1,
+                        .rows = &ROW,
+                        .has_tiers = true,
+                        .over = {.kind = WINDOW_MONTH},
+                        .upper_count = 2,
+                        .upper_milli = {240000, 400000},
+                        .line_count = 2,
+                        .lines = lines,
+                        .rounding_scale = 2};
+    for (size_t i = 0; i < 5; i++) spec.periods[i] = sv_of(NAMES[i]);
+    tariff *out = NULL;
+    fault why = {0};
+    if (tariff_new(&spec, TARIFF_FOR_CHARGING, &out, &why)) check_failed(why.reason, __FILE__, __LINE__);
+    return out;
+}
+
+static rating_interval reading_of(size_t point, int64_t slot) {
+    instant_ms from = START + slot * READING_MS;
+    return (rating_interval){
+        .from = from, .to = from + READING_MS, .quantity_milli = 100 + (int64_t)(point * 7919 + (size_t)slot * 31) % 900};
+}
+
+// The floor: one cell of the matrix, fifteen products, one division with rounding; no bands, no tiers, no windows.
+static measure measure_arithmetic(int64_t points, int64_t days) {
+    int64_t weights[CELLS];
+    for (size_t i = 0; i < CELLS; i++) weights[i] = 300000 + (int64_t)i * 17000;
+    int64_t(*matrix)[CELLS] = mem_new((size_t)points, sizeof *matrix);
+    int64_t *charged = mem_new((size_t)points, sizeof *charged);
+    measure out = {0};
+    int64_t begin = cpu_ns();
+    for (int64_t slot = 0; slot < days * READINGS_PER_DAY; slot++) {
+        for (size_t point = 0; point < (size_t)points; point++) {
+            rating_interval reading = reading_of(point, slot);
+            matrix[point][(size_t)slot % CELLS] += reading.quantity_milli;
+            __int128 sum = 0;
+            for (size_t i = 0; i < CELLS; i++) sum += (__int128)matrix[point][i] * weights[i];
+            int64_t price = (int64_t)(((int64_t)sum + 5000000) / 10000000) * 10000;
+            out.charged += price - charged[point];
+            charged[point] = price;
+            out.readings++;
+        }
+    }
+    out.ns = cpu_ns() - begin;
+    mem_free(matrix);
+    mem_free(charged);
+    return out;
+}
+
+static money_micro charge(const tariff *rated, rating_cache *cache, rating_state *state, size_t point, int64_t slot) {
+    rating_interval reading = reading_of(point, slot);
+    rating_result result;
+    if (rating_charge(rated, cache, state, &reading, &result, NULL) != RATING_OK) BUG("a reading was not rated");
+    return result.amount_micro;
+}
+
+static measure measure_charge(const tariff *rated, rating_cache *cache, int64_t points, int64_t days) {
+    rating_state *states = mem_new((size_t)points, sizeof *states);
+    measure out = {0};
+    int64_t before = allocations;
+    int64_t begin = cpu_ns();
+    for (int64_t slot = 0; slot < days * READINGS_PER_DAY; slot++) {
+        for (size_t point = 0; point < (size_t)points; point++) {
+            out.charged += charge(rated, cache, &states[point], point, slot);
+            out.readings++;
+        }
+    }
+    out.ns = cpu_ns() - begin;
+    out.allocations = allocations - before;
+    mem_free(states);
+    return out;
+}
+
+// As billing does it: each state lives packed.
+static measure measure_packed(const tariff *rated, rating_cache *cache, int64_t points, int64_t days, size_t *out_largest) {
+    packed_state *states = mem_new((size_t)points, sizeof *states);
+    measure out = {0};
+    int64_t before = allocations;
+    int64_t begin = cpu_ns();
+    for (int64_t slot = 0; slot < days * READINGS_PER_DAY; slot++) {
+        for (size_t point = 0; point < (size_t)points; point++) {
+            __attribute__((uninitialized)) rating_state state;
+            __attribute__((uninitialized)) uint8_t bytes[RATING_STATE_BYTES_MAX];
+            if (rating_state_unpack(sv_slice(states[point].bytes, states[point].len), &state, NULL)) BUG("a state was not read back");
+            out.charged += charge(rated, cache, &state, point, slot);
+            size_t len = rating_state_pack(&state, bytes);
+            CHECK(len <= PACKED_BYTES);
+            memcpy(states[point].bytes, bytes, len);
+            states[point].len = (uint8_t)len;
+            if (len > *out_largest) *out_largest = len;
+            out.readings++;
+        }
+    }
+    out.ns = cpu_ns() - begin;
+    out.allocations = allocations - before;
+    mem_free(states);
+    return out;
+}
+
+static long long tenths(const measure *of) { return (long long)(of->ns * 10 / of->readings); }
+
+static void print_ns(const char *name, const measure *of) { printf("\"%s_ns\":%lld.%lld,", name, tenths(of) / 10, tenths(of) % 10); }
+
+int main(int argc, char **argv) {
+    int64_t points = 20000;
+    int64_t days = 10;
+    if ((argc > 1 && !sv_to_i64(sv_of(argv[1]), &points)) || (argc > 2 && !sv_to_i64(sv_of(argv[2]), &days)) || points < 1 || days < 1 ||
+        points > 10000000 || days > 366) {
+        fprintf(stderr, "bench-rating [points [days]]\n");
+        return 2;
+    }
+    AUTO_ZONE shanghai = zone_new_fixed(SV("Asia/Shanghai"), 8 * 3600);
+    AUTO_TARIFF rated = five_periods_three_tiers(shanghai, 1);
+    AUTO_RATING_CACHE cache = rating_cache_new(64);
+    size_t largest = 0;
+    measure floor = measure_arithmetic(points, days);
+    measure hot = measure_charge(rated, cache, points < 256 ? points : 256, days * (points < 256 ? 1 : points / 256));
+    measure scattered = measure_charge(rated, cache, points, days);
+    measure packed = measure_packed(rated, cache, points, days, &largest);
+    if (packed.charged != scattered.charged) BUG("packed states were charged otherwise");
+    printf("{\"readings\":%lld,", (long long)packed.readings);
+    print_ns("floor", &floor);
+    print_ns("charge_hot", &hot);
+    print_ns("charge", &scattered);
+    print_ns("unpack_charge_pack", &packed);
+    printf("\"allocations\":%lld,\"packed_bytes_largest\":%zu,\"charge_to_floor_percent\":%lld}\n",
+           (long long)(hot.allocations + scattered.allocations + packed.allocations), largest,
+           (long long)(floor.ns * 100 / (scattered.ns ? scattered.ns : 1)));
+    return 0;
+}
