@@ -37,7 +37,7 @@ for (const { name: view, ...device } of VIEWS) {
     await page.waitForTimeout(300);
     await shot('board-filtered');
     await page.locator('.room').first().click();
-    await page.locator('[data-testid=hour-chart] svg').waitFor();
+    await page.locator('[data-testid=hour-chart] canvas').waitFor();
     await page.waitForTimeout(400);
     await page.screenshot({ path: `${folder}/${view}-${language}-${scheme}-room.png`, fullPage: view === 'phone' });
     await page.locator('[data-testid=explain]').first().click();

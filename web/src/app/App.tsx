@@ -10,6 +10,7 @@ import { RouterProvider } from 'react-router/dom';
 import { whenSessionEnds } from '../lib/api/client';
 import { isTransient } from '../lib/api/problem';
 import { keys } from '../lib/api/queries';
+import { nonce } from './nonce';
 import { router } from './router';
 import { SchemeContext } from './scheme';
 import { initialScheme, rememberScheme, themeOf, type Scheme } from './theme';
@@ -25,9 +26,7 @@ whenSessionEnds(() => {
   if (client.getQueryData(keys.session)) client.setQueryData(keys.session, null);
 });
 
-// Left as it was built where the server does not fill it in.
-const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.content;
-const csp = nonce && !nonce.startsWith('__') ? { nonce } : undefined;
+const csp = nonce === undefined ? undefined : { nonce };
 
 export function App() {
   const { i18n } = useTranslation();
@@ -48,7 +47,7 @@ export function App() {
   );
   return (
     <SchemeContext value={control}>
-      <ConfigProvider theme={themeOf(scheme)} locale={i18n.language === 'en' ? enUS : zhCN} {...(csp ? { csp } : {})}>
+      <ConfigProvider theme={themeOf(scheme)} locale={i18n.language === 'en' ? enUS : zhCN} button={{ autoInsertSpace: false }} {...(csp ? { csp } : {})}>
         <AntdApp>
           <QueryClientProvider client={client}>
             <RouterProvider router={router} />

@@ -123,11 +123,11 @@ function Tools({ session }: { session: Session }) {
         type="text"
         className="tool"
         onClick={() => void chooseLanguage(other, true)}
-        aria-label={t('nav.switchLanguage')}
+        title={t('nav.switchLanguage')}
         lang={other}
         data-testid="language"
       >
-        {other === 'en' ? 'EN' : '中文'}
+        {other === 'en' ? 'English' : '中文'}
       </Button>
       <Button
         type="text"
@@ -137,7 +137,7 @@ function Tools({ session }: { session: Session }) {
         icon={<Icon name={scheme === 'dark' ? 'sun' : 'moon'} size={18} />}
       />
       <Dropdown menu={{ items }} trigger={['click']} placement="bottomRight">
-        <Button type="text" className="tool" aria-label={t('nav.account')} icon={<Icon name="person" size={18} />} data-testid="account-menu">
+        <Button type="text" className="tool" title={t('nav.account')} icon={<Icon name="person" size={18} />} data-testid="account-menu">
           <span className="tool-name">{session.operator.name}</span>
         </Button>
       </Dropdown>

@@ -31,7 +31,7 @@ export function unitText(unit: string): string {
 /** "1,234.5 kWh"; keeps the digits that were sent, so that a register reads as on the meter. */
 export function formatQuantity(value: string, unit: string): string {
   const sent = value.split('.')[1]?.length ?? 0;
-  const text = decimalText(parseDecimal(value), Math.min(sent, 2), true);
+  const text = decimalText(parseDecimal(value), sent, true);
   const name = unitText(unit);
   return name === '' ? text : `${text} ${name}`;
 }

@@ -17,11 +17,11 @@ export const RoomCard = memo(function RoomCard({ room }: { room: BoardRoom }) {
           <RoomStateMark state={room.state} />
         </span>
         <span className="room-customer">{room.customer ?? (room.state === 'not_opened' ? t('board.vacant') : NONE)}</span>
-        <Balance room={room} />
-        <span className="room-foot">
-          <span>{room.usage_today ? <QuantityText value={room.usage_today.value} unit={room.usage_today.unit} /> : NONE}</span>
-          <span className="room-read"><LastSeen room={room} /></span>
+        <span className="room-middle">
+          <Balance room={room} />
+          {room.usage_today ? <UsedToday usage={room.usage_today} /> : null}
         </span>
+        <span className="room-foot"><LastSeen room={room} /></span>
       </Link>
     </li>
   );
@@ -43,8 +43,19 @@ function Balance({ room }: { room: BoardRoom }) {
   );
 }
 
+function UsedToday({ usage }: { usage: NonNullable<BoardRoom['usage_today']> }) {
+  const { t } = useTranslation();
+  return (
+    <span className="room-today" title={t('today.title')}>
+      <span className="sr-only">{t('today.title')} </span>+<QuantityText value={usage.value} unit={usage.unit} />
+    </span>
+  );
+}
+
 function LastSeen({ room }: { room: BoardRoom }) {
   const { t } = useTranslation();
-  if (room.lost_since !== null) return <>{t('board.lostSince')} <TimeText at={room.lost_since} /></>;
-  return room.last_reading ? <TimeText at={room.last_reading.read_at} /> : <>{t('board.neverRead')}</>;
+  if (room.lost_since !== null) return <span className="room-since">{t('board.lostSince')} <TimeText at={room.lost_since} /></span>;
+  const reading = room.last_reading;
+  if (reading === null) return <span>{t('board.neverRead')}</span>;
+  return <><QuantityText value={reading.value} unit={reading.unit} /><TimeText at={reading.read_at} /></>;
 }

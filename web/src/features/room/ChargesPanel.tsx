@@ -53,21 +53,24 @@ function ChargeTable({ charges, onOpen }: { charges: Charge[]; onOpen: (id: stri
         <thead>
           <tr>
             <th scope="col">{t('charge.span')}</th>
-            <th scope="col">{t('charge.cause')}</th>
+            <th scope="col" className="wide-only">{t('charge.cause')}</th>
             <th scope="col" className="right">{t('today.usage')}</th>
             <th scope="col" className="right">{t('charge.amount')}</th>
-            <th scope="col" className="wide-only">{t('charge.booked')}</th>
+            <th scope="col" className="wide-only right">{t('charge.booked')}</th>
             <th scope="col"><span className="sr-only">{t('charge.why')}</span></th>
           </tr>
         </thead>
         <tbody>
           {charges.map((charge) => (
             <tr key={charge.id} data-charge={charge.id} onClick={() => onOpen(charge.id)}>
-              <td className="num">{spanText(charge.from, charge.to)}</td>
-              <td>{t(`cause.${charge.cause}`)}</td>
+              <td className="num">
+                {spanText(charge.from, charge.to)}
+                {charge.cause === 'reading' ? null : <small className="phone-only">{t(`cause.${charge.cause}`)}</small>}
+              </td>
+              <td className="wide-only">{t(`cause.${charge.cause}`)}</td>
               <td className="right"><QuantityText value={charge.quantity} unit={charge.unit} /></td>
               <td className="right"><MoneyText amount={charge.amount} currency={charge.currency} /></td>
-              <td className="wide-only"><TimeText at={charge.booked_at} /></td>
+              <td className="wide-only right"><TimeText at={charge.booked_at} /></td>
               <td className="right">
                 <Button
                   type="link"

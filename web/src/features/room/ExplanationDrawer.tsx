@@ -46,6 +46,7 @@ function Body({ explanation }: { explanation: Explanation }) {
       </dl>
       <h3 className="minor">{t('explain.arithmetic')}</h3>
       <Arithmetic explanation={explanation} />
+      <Sums explanation={explanation} />
     </div>
   );
 }
@@ -69,18 +70,22 @@ function Arithmetic({ explanation }: { explanation: Explanation }) {
         <tbody>
           {explanation.lines.map((line, i) => <Line key={i} line={line} charge={charge} />)}
         </tbody>
-        <tfoot>
-          <Sum label={t('explain.unrounded')} amount={explanation.unrounded_total} currency={charge.currency} />
-          <Sum
-            label={t('explain.rounded', { mode: t(`rounding.${explanation.rounding.mode}`), scale: explanation.rounding.scale })}
-            amount={explanation.total}
-            currency={charge.currency}
-          />
-          <Sum label={t('explain.already')} amount={explanation.already_charged} currency={charge.currency} sign="−" />
-          <Sum label={t('explain.result')} amount={charge.amount} currency={charge.currency} sign="=" isResult />
-        </tfoot>
       </table>
     </div>
+  );
+}
+
+/** From the price of the window to this charge, one step a line. */
+function Sums({ explanation }: { explanation: Explanation }) {
+  const { t } = useTranslation();
+  const { charge, rounding } = explanation;
+  return (
+    <dl className="sums">
+      <Sum label={t('explain.unrounded')} amount={explanation.unrounded_total} currency={charge.currency} />
+      <Sum label={t('explain.rounded', { mode: t(`rounding.${rounding.mode}`), scale: rounding.scale })} amount={explanation.total} currency={charge.currency} />
+      <Sum label={t('explain.already')} amount={explanation.already_charged} currency={charge.currency} sign="−" />
+      <Sum label={t('explain.result')} amount={charge.amount} currency={charge.currency} sign="=" isResult />
+    </dl>
   );
 }
 
@@ -116,9 +121,9 @@ function priceText(line: ExplanationLine, charge: Explanation['charge']): string
 
 function Sum({ label, amount, currency, sign = '', isResult = false }: { label: string; amount: string; currency: string; sign?: string; isResult?: boolean }) {
   return (
-    <tr className={isResult ? 'result' : ''}>
-      <th scope="row" colSpan={5}>{label}</th>
-      <td className="right num">{sign} <MoneyText amount={amount} currency={currency} /></td>
-    </tr>
+    <div className={isResult ? 'result' : ''}>
+      <dt>{label}</dt>
+      <dd className="num">{sign} <MoneyText amount={amount} currency={currency} /></dd>
+    </div>
   );
 }

@@ -1,7 +1,7 @@
 import { BarChart } from 'echarts/charts';
 import { AriaComponent, GridComponent, TooltipComponent } from 'echarts/components';
 import { init, use as register, type EChartsType } from 'echarts/core';
-import { SVGRenderer } from 'echarts/renderers';
+import { CanvasRenderer } from 'echarts/renderers';
 import { useEffect, useRef } from 'react';
 import { useTranslation } from 'react-i18next';
 
@@ -10,7 +10,7 @@ import { approximate } from '../../lib/decimal';
 import { formatMoney, formatQuantity, unitText } from '../../lib/format';
 import { clockTime } from '../../lib/time';
 
-register([BarChart, GridComponent, TooltipComponent, AriaComponent, SVGRenderer]);
+register([BarChart, GridComponent, TooltipComponent, AriaComponent, CanvasRenderer]);
 
 /** Colours are read from the style sheet when drawn, so that the chart follows the scheme. */
 function colours(box: HTMLElement) {
@@ -64,7 +64,7 @@ export default function HourChart({ day }: { day: UsageToday }) {
   const chart = useRef<EChartsType | null>(null);
   useEffect(() => {
     if (!box.current) return undefined;
-    const made = init(box.current, undefined, { renderer: 'svg' });
+    const made = init(box.current);
     chart.current = made;
     const sized = new ResizeObserver(() => made.resize());
     sized.observe(box.current);

@@ -14,7 +14,7 @@ import { dateOf } from '../../lib/time';
 export function MetersPanel({ point }: { point: UsagePoint }) {
   const { t } = useTranslation();
   return (
-    <Panel title={t('meter.title')}>
+    <Panel title={t('meter.title')} className="meters-panel">
       {point.meters.length === 0 ? <Notice tone="quiet" icon="meter" title={t('meter.empty')} /> : null}
       {point.meters.map((meter) => <MeterBlock key={meter.id + meter.channel} meter={meter} />)}
       <dl className="pairs">
@@ -30,7 +30,7 @@ export function MetersPanel({ point }: { point: UsagePoint }) {
 
 function Tariff({ tariff }: { tariff: NonNullable<UsagePoint['tariff']> }) {
   const { t } = useTranslation();
-  return <>{tariff.code} <span className="soft">{t('meter.version', { version: tariff.version, from: dateOf(tariff.effective_from) })}</span></>;
+  return <>{tariff.code}<br /><span className="soft">{t('meter.version', { version: tariff.version, from: dateOf(tariff.effective_from) })}</span></>;
 }
 
 function MeterBlock({ meter }: { meter: Meter }) {

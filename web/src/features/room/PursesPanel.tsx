@@ -21,6 +21,7 @@ export function PursesPanel({ room }: { room: Room }) {
   return (
     <Panel
       title={t('purse.title')}
+      className="purses-panel"
       extra={
         account && mayEdit ? (
           <Button size="small" icon={<Icon name="edit" size={14} />} onClick={() => setEditing(true)} data-testid="edit-thresholds">{t('purse.edit')}</Button>

@@ -33,6 +33,7 @@ export function TodayPanel({ point }: { point: UsagePoint }) {
   return (
     <Panel
       title={t('today.title')}
+      className="today-panel"
       extra={
         <Segmented<View>
           size="small"

@@ -26,8 +26,8 @@ export function LoginPage() {
         <div className="login-head">
           <span className="login-brand"><Icon name="brand" size={26} /></span>
           <h1>Penstock</h1>
-          <Button type="text" size="small" lang={other} aria-label={t('nav.switchLanguage')} onClick={() => void chooseLanguage(other, true)} data-testid="language">
-            {other === 'en' ? 'EN' : '中文'}
+          <Button type="text" size="small" lang={other} title={t('nav.switchLanguage')} onClick={() => void chooseLanguage(other, true)} data-testid="language">
+            {other === 'en' ? 'English' : '中文'}
           </Button>
         </div>
         <p className="login-line">{t('session.tagline')}</p>
