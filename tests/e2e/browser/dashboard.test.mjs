@@ -73,9 +73,16 @@ async function assertAccessible(page, screen) {
   assert.deepEqual(found, [], `${screen}: ${found.length} kinds of accessibility violations`);
 }
 
+/** Nothing makes the page scroll sideways, once the layout has settled. */
 async function assertFitsWidth(page, screen) {
-  const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
-  assert.ok(content <= window, `${screen}: ${content} px of content in ${window} px of window`);
+  const fits = () => document.documentElement.scrollWidth <= document.documentElement.clientWidth;
+  await page.waitForFunction(fits, undefined, { timeout: 3_000 }).catch(() => undefined);
+  const wide = await page.evaluate(() => {
+    const { scrollWidth, clientWidth } = document.documentElement;
+    const causes = [...document.querySelectorAll('body *')].filter((e) => e.getBoundingClientRect().right > clientWidth + 1).slice(0, 5);
+    return scrollWidth <= clientWidth ? null : `${scrollWidth} px in ${clientWidth} px: ${causes.map((e) => `${e.tagName}.${e.getAttribute('class')}`).join(', ')}`;
+  });
+  assert.equal(wide, null, screen);
 }
 
 /** Balances of the board by room. */
