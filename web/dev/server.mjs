@@ -71,8 +71,11 @@ async function bodyOf(request) {
 }
 
 function sessionOf(state, request) {
-  const key = /penstock_session=([0-9a-f]+)/.exec(request.headers.cookie ?? '')?.[1];
-  return key ? state.sessions.get(key) : undefined;
+  return state.sessions.get(keyOf(request));
+}
+
+function keyOf(request) {
+  return /penstock_session=([0-9a-f]+)/.exec(request.headers.cookie ?? '')?.[1] ?? '';
 }
 
 function sessionBody(state, login) {
@@ -104,6 +107,7 @@ async function session(state, request, response) {
     return json(response, 201, sessionBody(state, body.login), { 'set-cookie': `penstock_session=${key}; HttpOnly; SameSite=Strict; Path=/` });
   }
   if (request.method === 'DELETE') {
+    state.sessions.delete(keyOf(request));
     response.writeHead(204, { 'set-cookie': 'penstock_session=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0' });
     return response.end();
   }
@@ -146,8 +150,10 @@ const ROUTES = {
   'GET usage-points/charges'({ state, response, id, url }) {
     const point = pointOf(state, id);
     if (!point) return missing(response);
-    const limit = Math.min(200, Math.max(1, Number(url.searchParams.get('limit') ?? 50)));
-    return json(response, 200, chargesPage(point.place, point.utility, url.searchParams.get('cursor'), limit));
+    const limit = Number(url.searchParams.get('limit') ?? 50);
+    const cursor = url.searchParams.get('cursor');
+    if (!(limit >= 1 && limit <= 200) || (cursor !== null && !/^n\d+$/.test(cursor))) return problem(response, 422, 'bad-input', 'the input breaks a rule');
+    return json(response, 200, chargesPage(point.place, point.utility, cursor, limit));
   },
   'GET charges/explanation'({ state, request, response, id }) {
     const match = /^(.+)-c(\d+)$/.exec(id);
@@ -161,7 +167,8 @@ const ROUTES = {
     if (!OPERATORS[login].permissions.includes('meter.read_now')) return problem(response, 403, 'forbidden', 'the sender may not do this');
     if (!request.headers['idempotency-key']) return problem(response, 400, 'idempotency-key-missing', 'Idempotency-Key is required');
     if (point.utility === 'w') return problem(response, 409, 'no-downlink', 'this gateway only pushes');
-    const read = { id: `q${state.reads.size + 1}`, point, usage_point: id, at: state.now() };
+    const key = request.headers['idempotency-key'];
+    const read = [...state.reads.values()].find((r) => r.key === key) ?? { id: `q${state.reads.size + 1}`, key, point, usage_point: id, at: state.now() };
     state.reads.set(read.id, read);
     return json(response, 202, readOf(state, read), { location: `/api/v1/read-requests/${read.id}` });
   },
@@ -182,6 +189,9 @@ const ROUTES = {
     const body = await bodyOf(request);
     const electricity = body?.items?.find((item) => item.purpose === 'electricity');
     const micro = (text) => (text === null ? -(10n ** 15n) : BigInt(Math.round(Number(text) * 100)) * 10_000n);
+    if (electricity && electricity.alarm_1 !== null && electricity.alarm_2 !== null && micro(electricity.alarm_2) > micro(electricity.alarm_1)) {
+      return problem(response, 422, 'bad-input', 'alarm_2 may not exceed alarm_1', { body: { errors: [{ pointer: '/items/0/alarm_2', code: 'above-alarm-1' }] } });
+    }
     if (electricity) {
       place.room.alarm1 = micro(electricity.alarm_1);
       place.room.alarm2 = micro(electricity.alarm_2);
