@@ -1,0 +1,383 @@
+// The master of one serial bus behind a transparent link: which meter is due, what to ask it, one request in flight,
+// time-outs, retries, and a pause after a time-out so that a late answer meets nobody's question.
+#include <string.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "links/dtu.h"
+
+#define ANSWER_MS 3000
+#define RETRIES 2
+#define RETRY_JITTER_MS 200
+#define DRAIN_QUIET_MS 300
+#define DRAIN_MAX_MS 1500
+#define GIVE_UP_AFTER 3   // "no such data" answers until an item is not asked for any more
+#define HOPELESS_AFTER 3  // unanswered polls until a meter gets one try instead of three
+#define FIRST_SPREAD_MS (60 * SECOND_MS)
+#define COST_MS 400  // of a question and its answer at 2 400 Bd
+
+// A poll is these questions in order; energy first, because it alone is charged.
+typedef enum step {
+    STEP_NUMBER,
+    STEP_ENERGY,
+    STEP_TOTAL,
+    STEP_STATUS,
+    STEP_VOLTAGE,
+    STEP_CURRENT,
+    STEP_POWER,
+    STEP_FACTOR,
+    STEP_COUNT
+} step;
+
+static const uint32_t STEP_ITEMS[STEP_COUNT] = {0x04000402, 0x0001FF00, 0x00010000, 0x04000503,
+                                                0x0201FF00, 0x0202FF00, 0x0203FF00, 0x0206FF00};
+
+static void ask_next(dtu_link *self);
+static void start_poll(dtu_link *self, size_t meter, const read_request *request);
+
+// ---- the plan ----
+
+static size_t plan_find(const dtu_link *self, const registry_meter *meter) {
+    for (size_t i = 0; i < self->plan.len; i++)
+        if (self->plan.items[i].meter == meter) return i;
+    return self->plan.len;
+}
+
+// What changes with the configuration; under the registry's lock.
+static void refresh_meter(dtu_meter *self, const registry_meter *meter) {
+    self->channel = meter->channels[0];
+    self->interval_ms = meter->poll_interval_s * SECOND_MS;
+    if (strcmp(self->serial, meter->serial) != 0) self->is_checked = self->is_wrong = false;
+    sv_copy_truncated(sv_of(meter->serial), self->serial, sizeof self->serial);
+}
+
+static void plan_add(dtu_link *self, registry_meter *meter) {
+    dtu_meter added = {.meter = meter};
+    if (meter->protocol != METER_DLT645 || !dlt645_address_parse(sv_of(meter->bus_address), &added.address)) return;
+    refresh_meter(&added, meter);
+    int64_t spread_ms = added.interval_ms < FIRST_SPREAD_MS ? added.interval_ms : FIRST_SPREAD_MS;
+    added.due_ms = clock_monotonic_ms() + dtu_random_below(spread_ms);
+    vec_push(&self->plan, added);
+}
+
+static void warn_when_overbooked(const dtu_link *self) {
+    int64_t permille = 0;
+    for (size_t i = 0; i < self->plan.len; i++) permille += 1000 * STEP_COUNT * COST_MS / self->plan.items[i].interval_ms;
+    if (permille > 1000)
+        LOG_WARN("a bus has more to answer than fits its time at 2400 Bd; meters will be read less often",
+                 LOG_I("gateway", self->gateway->num), LOG_I("load_permille", permille), LOG_I("meters", self->plan.len));
+}
+
+// Rebuilt when the gateway's meters changed; those that stay keep their turn.
+static void refresh_plan(dtu_link *self) {
+    registry *known = self->owner->app->registry;
+    registry_read_lock(known);
+    const registry_gateway *gateway = self->gateway;
+    bool is_new = self->plan_version != gateway->meters_version;
+    if (is_new && !self->has_job) {
+        for (size_t i = self->plan.len; i-- > 0;)
+            if (self->plan.items[i].meter->gateway != gateway) self->plan.items[i] = self->plan.items[--self->plan.len];
+        for (size_t i = 0; i < gateway->meters.len && self->plan.len < (size_t)gateway->max_meters; i++) {
+            size_t at = plan_find(self, gateway->meters.items[i]);
+            if (at == self->plan.len)
+                plan_add(self, gateway->meters.items[i]);
+            else
+                refresh_meter(&self->plan.items[at], gateway->meters.items[i]);
+        }
+        self->plan_version = gateway->meters_version;
+        self->heartbeat_ms = gateway->heartbeat_s * SECOND_MS;
+    }
+    bool is_disabled = gateway->is_disabled;
+    registry_unlock(known);
+    if (is_disabled)
+        dtu_link_close(self, "the gateway was disabled");
+    else if (is_new && !self->has_job)
+        warn_when_overbooked(self);
+}
+
+// ---- whose turn it is ----
+
+static bool take_urgent(dtu_link *self) {
+    while (self->urgent.len) {
+        read_request request = self->urgent.items[0];
+        memmove(self->urgent.items, self->urgent.items + 1, --self->urgent.len * sizeof *self->urgent.items);
+        for (size_t i = 0; i < self->plan.len; i++) {
+            if (self->plan.items[i].meter->num != request.meter || self->plan.items[i].channel == 0) continue;
+            start_poll(self, i, &request);
+            return true;
+        }
+        bookkeeper_read_result(self->owner->app->bookkeeper, &request, "unknown_meter", 0);
+    }
+    return false;
+}
+
+static void take_turn(dtu_link *self) {
+    self->bus = BUS_IDLE;
+    if (self->state != LINK_UP) return;
+    refresh_plan(self);
+    if (self->state != LINK_UP || take_urgent(self)) return;
+    size_t first = self->plan.len;
+    for (size_t i = 0; i < self->plan.len; i++) {
+        const dtu_meter *meter = &self->plan.items[i];
+        if (meter->channel && (first == self->plan.len || meter->due_ms < self->plan.items[first].due_ms)) first = i;
+    }
+    int64_t wait_ms = first < self->plan.len ? self->plan.items[first].due_ms - clock_monotonic_ms() : SECOND_MS;
+    if (wait_ms <= 0)
+        start_poll(self, first, NULL);
+    else
+        dtu_after(self->bus_timer, wait_ms < SECOND_MS ? wait_ms : SECOND_MS);
+}
+
+// ---- a poll ----
+
+static bool is_wanted(const dtu_link *self, const dtu_meter *meter, size_t at) {
+    if (meter->refused_items[at] >= GIVE_UP_AFTER) return false;
+    if (at == STEP_NUMBER) return !meter->is_checked;
+    if (at == STEP_TOTAL) return !self->job.has_energy;
+    if (at == STEP_ENERGY) return !self->job.has_energy;
+    return !self->job.is_urgent || at == STEP_STATUS;
+}
+
+static void send_request(dtu_link *self) {
+    dtu_meter *meter = &self->plan.items[self->job.meter];
+    uint8_t bytes[DLT645_PREAMBLE_LEN + DLT645_FRAME_MAX];
+    dlt645_frame frame = dlt645_read(meter->address, self->job.data_id);
+    bufferevent_write(self->socket, bytes, dlt645_frame_encode(&frame, bytes));
+    self->bus = BUS_ASKING;
+    metric_add(self->owner->count.requests, 1);
+    dtu_after(self->bus_timer, ANSWER_MS);
+}
+
+static void start_poll(dtu_link *self, size_t meter, const read_request *request) {
+    self->has_job = true;
+    self->job = (dtu_job){.meter = meter, .is_urgent = request != NULL};
+    if (request) self->job.request = *request;
+    dtu_meter *turn = &self->plan.items[meter];
+    int64_t jitter_ms = dtu_random_below(turn->interval_ms / 10 + 1) - turn->interval_ms / 20;
+    if (turn->is_wrong) turn->is_checked = false;  // it may have been put right
+    if (!request) turn->due_ms = clock_monotonic_ms() + turn->interval_ms + jitter_ms;
+    ask_next(self);
+}
+
+static void end_poll(dtu_link *self, const char *failure) {
+    dtu_meter *meter = &self->plan.items[self->job.meter];
+    meter->misses = self->job.was_answered ? 0 : meter->misses + 1;
+    if (self->job.is_urgent && failure) bookkeeper_read_result(self->owner->app->bookkeeper, &self->job.request, failure, 0);
+    self->has_job = false;
+    self->bus = BUS_IDLE;
+    dtu_after(self->bus_timer, 0);  // not from here: many in a row would nest
+}
+
+// The question at or behind the job's step; the end of the poll when there is none.
+static void ask_next(dtu_link *self) {
+    dtu_meter *meter = &self->plan.items[self->job.meter];
+    if (meter->is_wrong && meter->is_checked) {
+        end_poll(self, "wrong_meter");
+        return;
+    }
+    while (self->job.step < STEP_COUNT && !is_wanted(self, meter, self->job.step)) self->job.step++;
+    if (self->job.step == STEP_COUNT) {
+        end_poll(self, self->job.has_energy ? NULL : "not_supported");
+        return;
+    }
+    self->job.data_id = STEP_ITEMS[self->job.step];
+    self->job.tries = 0;
+    send_request(self);
+}
+
+static void next_step(dtu_link *self) {
+    self->job.step++;
+    ask_next(self);
+}
+
+// No answer, or one that cannot be: again, or on without. A meter that said nothing at all has its turn no longer.
+static void step_failed(dtu_link *self, const char *failure) {
+    const dtu_meter *meter = &self->plan.items[self->job.meter];
+    int retries = meter->misses >= HOPELESS_AFTER && !self->job.is_urgent ? 0 : RETRIES;
+    if (self->job.tries++ < retries)
+        send_request(self);
+    else if (!self->job.was_answered || self->job.step <= STEP_TOTAL)
+        end_poll(self, failure);
+    else
+        next_step(self);
+}
+
+// ---- answers ----
+
+static void take_number(dtu_link *self, dtu_meter *meter, const dlt645_message *message) {
+    const dlt645_value *value = &message->values[0];
+    bool is_comparable = value->is_available && strlen(meter->serial) == DLT645_ADDRESS_TEXT_LEN;
+    bool was_wrong = meter->is_wrong;
+    meter->is_checked = true;
+    meter->is_wrong = is_comparable && strcmp(meter->serial, value->digits) != 0;
+    if (!meter->is_wrong || was_wrong) return;
+    device_event event = {.kind = "meter_number_mismatch", .gateway = self->gateway, .meter = meter->meter};
+    AUTO(buf) detail;
+    buf_init(&detail, sizeof event.detail - 1);
+    buf_addf(&detail, "{\"answered\":\"%s\"}", value->digits);
+    sv_copy_truncated(buf_view(&detail), event.detail, sizeof event.detail);
+    bookkeeper_event(self->owner->app->bookkeeper, &event);
+    LOG_WARN("a meter answers with another number than the one installed; nothing of it is taken", LOG_I("meter", meter->meter->num),
+             LOG_S("answered", value->digits));
+}
+
+static void take_energy(dtu_link *self, dtu_meter *meter, const dlt645_message *message, instant_ms at) {
+    dtu_job *job = &self->job;
+    for (size_t i = 0; i < message->value_count && job->value_count < ARRAY_LEN(job->values); i++)
+        if (dlt645_value_register(&message->values[i], &job->values[job->value_count].reg, &job->values[job->value_count].value))
+            job->value_count++;
+    job->energy_at = at;
+    job->has_energy = job->value_count > 0;
+    if (job->has_energy) dtu_poll_journal(self, meter, job);
+}
+
+static void take_answer(dtu_link *self, const dlt645_frame *frame) {
+    dtu_meter *meter = &self->plan.items[self->job.meter];
+    dlt645_message message;
+    instant_ms now = service_now(self->owner->app->svc);
+    dlt645_result result = dlt645_decode(frame, &message);
+    self->job.was_answered = true;
+    metric_add(self->owner->count.answers, 1);
+    presence_meter_heard(self->owner->app->presence, meter->meter, now);
+    if (result != DLT645_OK) {
+        metric_add(self->owner->count.bad_frames, 1);
+        dtu_poll_refuse(self, meter, frame, result == DLT645_NOT_BCD ? REFUSAL_NOT_BCD : REFUSAL_WRONG_LENGTH);
+        step_failed(self, "bad_answer");
+        return;
+    }
+    if (!message.is_ok || message.has_more) {
+        meter->refused_items[self->job.step]++;
+        if (self->job.step == STEP_NUMBER) meter->is_checked = true;
+        next_step(self);
+        return;
+    }
+    if (self->job.step == STEP_NUMBER) take_number(self, meter, &message);
+    if (self->job.step == STEP_ENERGY || self->job.step == STEP_TOTAL) take_energy(self, meter, &message, now);
+    dtu_poll_values(self, meter, &message, now);
+    next_step(self);
+}
+
+// Whether a frame answers the question in flight: the address that was asked (the wildcard is never asked, so never
+// accepted), the function that was asked, the item that was asked.
+static bool is_answer(const dtu_link *self, const dlt645_frame *frame) {
+    const dtu_meter *meter = &self->plan.items[self->job.meter];
+    bool is_read = frame->control == 0x91 || frame->control == 0xB1;
+    if (!dlt645_address_equal(frame->address, meter->address) || (!is_read && frame->control != 0xD1)) return false;
+    if (!is_read || frame->len == 0) return true;
+    if (frame->len < 4) return true;
+    uint32_t data_id =
+        (uint32_t)frame->data[0] | (uint32_t)frame->data[1] << 8 | (uint32_t)frame->data[2] << 16 | (uint32_t)frame->data[3] << 24;
+    return data_id == self->job.data_id;
+}
+
+static void take_frame(dtu_link *self, const dlt645_frame *frame) {
+    if (!dlt645_frame_is_answer(frame)) {
+        metric_add(self->owner->count.echoes, 1);
+        return;
+    }
+    if (self->bus == BUS_ASKING && self->has_job && is_answer(self, frame)) {
+        evtimer_del(self->bus_timer);
+        take_answer(self, frame);
+        return;
+    }
+    metric_add(self->owner->count.mismatches, 1);
+}
+
+// Gateways put their own lines between the meter's bytes: the heartbeat, some also their registration.
+static sv without_lines(const dtu_link *self, sv bytes) {
+    for (;;) {
+        sv registration = {self->line, self->line_len};
+        if (sv_starts_with(bytes, SV(DTU_HEARTBEAT)))
+            bytes = sv_skip(bytes, sizeof DTU_HEARTBEAT - 1);
+        else if (registration.len && sv_starts_with(bytes, registration))
+            bytes = sv_skip(bytes, registration.len);
+        else
+            return bytes;
+        while (bytes.len && (bytes.ptr[0] == '\r' || bytes.ptr[0] == '\n')) bytes = sv_skip(bytes, 1);
+    }
+}
+
+void dtu_bus_bytes(dtu_link *self, sv bytes) {
+    if (self->scanner.len == 0) bytes = without_lines(self, bytes);
+    if (self->bus == BUS_DRAINING && bytes.len) {
+        int64_t left_ms = self->drain_until_ms - clock_monotonic_ms();
+        dtu_after(self->bus_timer, left_ms < 1 ? 1 : left_ms < DRAIN_QUIET_MS ? left_ms : DRAIN_QUIET_MS);
+    }
+    while (bytes.len && self->state == LINK_UP) {
+        dlt645_event event;
+        bytes = sv_skip(bytes, dlt645_scanner_add(&self->scanner, bytes));
+        while (self->state == LINK_UP && dlt645_scanner_next(&self->scanner, false, &event)) {
+            if (event.is_frame)
+                take_frame(self, &event.frame);
+            else
+                metric_add(self->owner->count.skipped_bytes, (int64_t)event.count);
+        }
+    }
+}
+
+// ---- time ----
+
+// What stands incomplete in the scanner will not be completed.
+static void flush_scanner(dtu_link *self) {
+    dlt645_event event;
+    while (self->state == LINK_UP && dlt645_scanner_next(&self->scanner, true, &event)) {
+        if (event.is_frame)
+            take_frame(self, &event.frame);
+        else
+            metric_add(self->owner->count.skipped_bytes, (int64_t)event.count);
+    }
+}
+
+void dtu_bus_timer(evutil_socket_t fd, short what, void *context) {
+    (void)fd, (void)what;
+    dtu_link *self = context;
+    if (self->state != LINK_UP) return;
+    switch (self->bus) {
+        case BUS_IDLE: take_turn(self); return;
+        case BUS_ASKING:
+            flush_scanner(self);  // may hide the answer behind a false start
+            if (self->state != LINK_UP || self->bus != BUS_ASKING || evtimer_pending(self->bus_timer, NULL)) return;
+            metric_add(self->owner->count.timeouts, 1);
+            self->bus = BUS_DRAINING;
+            self->drain_until_ms = clock_monotonic_ms() + DRAIN_MAX_MS;
+            dtu_after(self->bus_timer, DRAIN_QUIET_MS + dtu_random_below(RETRY_JITTER_MS));
+            return;
+        case BUS_DRAINING:
+            self->bus = BUS_IDLE;
+            flush_scanner(self);
+            step_failed(self, "timeout");
+            return;
+    }
+    BUG("bus state");
+}
+
+void dtu_bus_start(dtu_link *self) {
+    dlt645_scanner_init(&self->scanner);
+    self->plan_version = UINT32_MAX;
+    take_turn(self);
+}
+
+void dtu_bus_read_now(dtu_link *self, const read_request *request) {
+    if (self->urgent.len >= DTU_URGENT_MAX) {
+        bookkeeper_read_result(self->owner->app->bookkeeper, request, "busy", 0);
+        return;
+    }
+    vec_push(&self->urgent, *request);
+    if (self->bus != BUS_IDLE || self->has_job) return;
+    evtimer_del(self->bus_timer);
+    take_turn(self);
+}
+
+void dtu_bus_tick(dtu_link *self) {
+    if (self->bus == BUS_IDLE && !self->has_job && !evtimer_pending(self->bus_timer, NULL)) take_turn(self);
+}
+
+void dtu_bus_done(dtu_link *self) {
+    bookkeeper *books = self->owner->app->bookkeeper;
+    if (self->has_job && self->job.is_urgent && !self->job.has_energy)
+        bookkeeper_read_result(books, &self->job.request, "gateway_offline", 0);
+    for (size_t i = 0; i < self->urgent.len; i++) bookkeeper_read_result(books, &self->urgent.items[i], "gateway_offline", 0);
+    vec_done(&self->urgent);
+    vec_done(&self->plan);
+}

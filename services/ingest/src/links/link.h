@@ -1,0 +1,26 @@
+// A link is a way in for readings: one file, one line in links.def. It resolves what came to channels through the
+// registry, submits to the journal, and tells presence whom it heard.
+#pragma once
+
+#include "ingest.h"
+
+typedef struct ingest_link {
+    const char *name;
+    // Opens the port and spawns threads; keeps its state in app->links[index].
+    err_t (*start)(ingest *app, size_t index, fault *out_fault);
+    // No new work; answers what is in flight within a few seconds.
+    void (*drain)(ingest *app, size_t index);
+    void (*stop)(ingest *app, size_t index);  // frees; also after a start that failed or never was
+    // A reading an operator asked for. True: this link has the gateway now and will answer by bookkeeper_read_result.
+    // NULL: it has no way down.
+    bool (*read_now)(ingest *app, size_t index, const read_request *request);
+    // What presence tells of a reply to an earlier claim; may be NULL. See bookkeeper.h.
+    void (*claimed)(ingest *app, size_t index, const session_claim *claim);
+} ingest_link;
+
+#define LINK(name) const ingest_link *name##_link(void);
+#include "links/links.def"
+#undef LINK
+
+size_t link_count(void);
+const ingest_link *link_at(size_t index);
