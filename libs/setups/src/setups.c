@@ -225,7 +225,7 @@ static const compiled *compile(setups *self, const charging_setup *point, int64_
     tariff_reading how = {.version = (uint64_t)version_num, .use = TARIFF_FOR_CHARGING, .zones = self->zones, .calendar = calendar};
     fault why = {0};
     if (tariff_document_read(document, &how, &made->document, &why))
-        snprintf(made->fault, sizeof made->fault, "%s: %s", why.place, why.reason);
+        snprintf(made->fault, sizeof made->fault, "%.100s: %.130s", why.place, why.reason);
     vec_push(&self->compiled, made);
     return made;
 }
