@@ -15,6 +15,7 @@ static const char HELP[] =
     "penstock-fleet --config FILE [options]: simulated meters and gateways\n"
     "  --config FILE          gateways and meters (see loadtest/fleet/README.md)\n"
     "  --truth FILE           append one JSON line per reading answered or acknowledged, and final registers on exit\n"
+    "  --truth-every N        readings of one meter in N only (final registers are of all)\n"
     "  --state FILE           remember relays, replaced meters and set clocks over restarts\n"
     "  --control PATH         unix socket for orders, one JSON line each\n"
     "  --stats                print a JSON line of counters each second\n"
@@ -63,6 +64,7 @@ static bool parse_burst(const char *text, fleet_options *options) {
 enum {
     OPT_CONFIG = 1,
     OPT_TRUTH,
+    OPT_TRUTH_EVERY,
     OPT_STATE,
     OPT_CONTROL,
     OPT_STATS,
@@ -79,6 +81,7 @@ enum {
 static const struct option OPTIONS[] = {
     {"config", required_argument, NULL, OPT_CONFIG},
     {"truth", required_argument, NULL, OPT_TRUTH},
+    {"truth-every", required_argument, NULL, OPT_TRUTH_EVERY},
     {"state", required_argument, NULL, OPT_STATE},
     {"control", required_argument, NULL, OPT_CONTROL},
     {"stats", no_argument, NULL, OPT_STATS},
@@ -98,6 +101,7 @@ static bool take_option(int option, const char *value, command_line *line) {
     switch (option) {
         case OPT_CONFIG: line->config_path = value; return true;
         case OPT_TRUTH: line->options.truth_path = value; return true;
+        case OPT_TRUTH_EVERY: return parse_count(value, &line->options.truth_every);
         case OPT_STATE: line->options.state_path = value; return true;
         case OPT_CONTROL: line->options.control_path = value; return true;
         case OPT_STATS: line->options.prints_stats = true; return true;
@@ -170,7 +174,7 @@ static int run(const command_line *line) {
 }
 
 int main(int argc, char **argv) {
-    command_line line = {.options = {.time_scale = 1, .drain_ms = 5 * SECOND_MS}};
+    command_line line = {.options = {.time_scale = 1, .truth_every = 1, .drain_ms = 5 * SECOND_MS}};
     for (int option; (option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {
         if (option == OPT_HELP) {
             fputs(HELP, stdout);

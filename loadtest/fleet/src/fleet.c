@@ -190,7 +190,7 @@ static void allow_many_files(void) {
 static err_t open_all(fleet_world *self, fault *out_fault) {
     err_t err = check_address(self, FLEET_GATEWAY_DTU, "/tcp", self->config.tcp, out_fault);
     if (!err) err = check_address(self, FLEET_GATEWAY_HTTP, "/http", self->config.http, out_fault);
-    if (!err) err = fleet_truth_open(self->options.truth_path, &self->truth, out_fault);
+    if (!err) err = fleet_truth_open(self->options.truth_path, self->options.truth_every, &self->truth, out_fault);
     if (!err) err = fleet_state_open(self->options.state_path, &self->config, &self->state, out_fault);
     if (!err) err = fleet_control_open(self, self->options.control_path, &self->control, out_fault);
     return err;

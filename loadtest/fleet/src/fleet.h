@@ -21,6 +21,7 @@ typedef struct fleet_stats {
 
 typedef struct fleet_options {
     const char *truth_path;    // NULL: none
+    int64_t truth_every;       // readings of one meter in so many; 1: all
     const char *state_path;    // NULL: relays and replacements are forgotten on exit
     const char *control_path;  // NULL: no control socket
     bool prints_stats;         // one JSON line a second on stdout

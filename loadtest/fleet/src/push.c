@@ -144,6 +144,7 @@ static void log_result(fleet_push *self, const fleet_sample *sample, bool accept
                                                                         .reg = (fleet_register)sample->reg,
                                                                         .value = sample->value,
                                                                         .at = sample->read_at,
+                                                                        .told_at = fleet_now(self->fleet).wall,
                                                                         .reason = accepted ? SV_NONE : reason});
     if (accepted) {
         self->fleet->stats.acknowledged++;

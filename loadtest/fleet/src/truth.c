@@ -72,10 +72,10 @@ size_t fleet_decimal_format(int64_t value, int decimals, char out[FLEET_DECIMAL_
     return len;
 }
 
-err_t fleet_truth_open(const char *path, fleet_truth *out_truth, fault *out_fault) {
+err_t fleet_truth_open(const char *path, int64_t every, fleet_truth *out_truth, fault *out_fault) {
     FILE *file = path ? fopen(path, "ae") : NULL;
     if (path && !file) return fault_set(out_fault, ERR_BAD_INPUT, path, "cannot be opened for appending: %s", strerror(errno));
-    *out_truth = (fleet_truth){file};
+    *out_truth = (fleet_truth){file, (uint64_t)every};
     return ERR_OK;
 }
 
@@ -99,12 +99,13 @@ static instant_text text_of(instant_ms at) {
 }
 
 void fleet_truth_add_reading(fleet_truth *self, const fleet_truth_reading *reading) {
-    if (!self->file) return;
+    if (!self->file || reading->meter->load.address % self->every) return;
     char value[FLEET_DECIMAL_MAX];
     fleet_decimal_format(reading->value, fleet_register_decimals(reading->reg), value);
     fprintf(self->file, "{\"event\":\"%s\",\"gateway\":\"%s\",\"meter\":\"%s\",\"register\":\"%s\",\"value\":\"%s\",\"at\":\"%s\"",
             reading->event, reading->gateway, reading->meter->address_text, fleet_register_name(reading->reg), value,
             text_of(reading->at).text);
+    if (reading->told_at) fprintf(self->file, ",\"told_at\":\"%s\"", text_of(reading->told_at).text);
     if (reading->reason.len) fprintf(self->file, ",\"reason\":\"%.*s\"", SV_ARG(reading->reason));
     fputs("}\n", self->file);
 }

@@ -1,8 +1,9 @@
 // The truth log: one JSON line for each reading that left a meter, to compare a ledger with.
 //
 //   {"event":"answered","gateway":"…","meter":"123456789012","register":"active_energy_total","value":"1234.56","at":"…Z"}
-//   {"event":"acknowledged", …}   an HTTP gateway's reading that the server accepted; "at" is its read_at
-//   {"event":"refused", …,"reason":"unknown_meter"}
+//   {"event":"acknowledged", …,"told_at":"…Z"}   an HTTP gateway's reading that the server accepted: "at" is its read_at,
+//                                                "told_at" the moment the answer came
+//   {"event":"refused", …,"told_at":"…Z","reason":"unknown_meter"}
 //   {"event":"relay","meter":"…","state":"open","at":"…Z"}
 //   {"event":"replaced","meter":"…","number":"…","value":"…","at":"…Z"}
 //   {"event":"final","meter":"…","relay":"closed","at":"…Z","active_energy_total":"…","active_energy_t1":"…", …}   on exit
@@ -34,11 +35,12 @@ int64_t fleet_register_value(fleet_meter *meter, fleet_register reg, instant_ms 
 int fleet_register_decimals(fleet_register reg);
 
 typedef struct fleet_truth {
-    FILE *file;  // NULL: nothing is logged
+    FILE *file;      // NULL: nothing is logged
+    uint64_t every;  // log readings of one meter in so many, chosen by address
 } fleet_truth;
 
 // A NULL path logs nothing. Lines are appended.
-MUST_CHECK err_t fleet_truth_open(const char *path, fleet_truth *out_truth, fault *out_fault);
+MUST_CHECK err_t fleet_truth_open(const char *path, int64_t every, fleet_truth *out_truth, fault *out_fault);
 void fleet_truth_close(fleet_truth *self);
 void fleet_truth_flush(fleet_truth *self);
 
@@ -49,7 +51,8 @@ typedef struct fleet_truth_reading {
     fleet_register reg;
     int64_t value;
     instant_ms at;
-    sv reason;  // empty unless refused
+    instant_ms told_at;  // 0: no answer is waited for
+    sv reason;           // empty unless refused
 } fleet_truth_reading;
 
 void fleet_truth_add_reading(fleet_truth *self, const fleet_truth_reading *reading);
