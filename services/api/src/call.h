@@ -1,0 +1,48 @@
+// One authenticated request, as its handler sees it. The frame (call.c) found the session, opened the transaction, set
+// the company, and checked the route's permission; a handler reads and writes in straight lines and returns an error
+// or ERR_OK; the frame commits and answers.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/id.h"
+#include "base/instant.h"
+#include "db/db.h"
+#include "documents/zone_files.h"
+#include "httpd/request.h"
+#include "httpd/response.h"
+#include "json/json_writer.h"
+
+typedef struct api_call {
+    httpd_request *request;
+    httpd_response *response;
+    db *conn;  // in a transaction as penstock_api, company set
+    zone_set *zones;
+    arena *memory;
+    json_writer out;  // into the response's body; status 200 unless the handler set another
+    instant_ms now;
+    int32_t company;
+    int64_t operator_num;
+    // Properties the operator's roles reach; NULL: every property of the company.
+    const int64_t *properties;
+    size_t property_count;
+} api_call;
+
+typedef err_t (*api_handler)(api_call *call, fault *out_fault);
+
+// A path parameter that is a UUID. A malformed one is ERR_NOT_FOUND: nothing has such an id.
+err_t api_call_id(const api_call *self, const char *name, uuid *out_id, fault *out_fault) MUST_CHECK;
+// ?limit, 1–200, default 50.
+err_t api_call_limit(const api_call *self, int64_t *out_limit, fault *out_fault) MUST_CHECK;
+// The nums of `properties` as a parameter; SQL NULL when every property is reached.
+db_param api_call_properties(const api_call *self);
+
+err_t get_overview(api_call *call, fault *out_fault) MUST_CHECK;
+err_t list_properties(api_call *call, fault *out_fault) MUST_CHECK;
+err_t get_board(api_call *call, fault *out_fault) MUST_CHECK;
+err_t get_room(api_call *call, fault *out_fault) MUST_CHECK;
+err_t get_usage_today(api_call *call, fault *out_fault) MUST_CHECK;
+err_t list_charges(api_call *call, fault *out_fault) MUST_CHECK;
