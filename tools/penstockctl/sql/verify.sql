@@ -1,0 +1,128 @@
+-- The checks of `ledger verify` that a set answers. Each gives: how many were looked at, how many differ, one of those in
+-- words. $1: the company, NULL for all.
+
+-- name: verify_company
+select company_id from core.company where code = $1
+
+-- name: verify_balances
+-- A purse's balance is the sum of its transfers.
+with moved as (
+    select m.num, sum(m.amount) as amount
+    from (select t.debit_num as num, -t.amount_micro as amount from billing.transfer t
+          where t.debit_class = 1 and ($1::integer is null or t.company_id = $1)
+          union all
+          select t.credit_num, t.amount_micro from billing.transfer t
+          where t.credit_class = 1 and ($1::integer is null or t.company_id = $1)) m
+    group by m.num),
+compared as (
+    select coalesce(p.num, m.num) as num, coalesce(p.balance_micro, 0) as balance, coalesce(m.amount, 0) as amount, p.num is null as is_missing
+    from (select * from billing.purse where $1::integer is null or company_id = $1) p full join moved m on m.num = p.num)
+select count(*), count(*) filter (where balance <> amount or is_missing),
+       min(format('purse %s shows %s but its transfers sum to %s', num, balance, amount)) filter (where balance <> amount or is_missing)
+from compared
+
+-- name: verify_levels
+-- A purse's level is the one its balance gives.
+select count(*), count(*) filter (where p.level <> l.level),
+       min(format('purse %s with balance %s has level %s, not %s', p.num, p.balance_micro, p.level, l.level)) filter (where p.level <> l.level)
+from billing.purse p
+cross join lateral (select billing.credit_level(p.balance_micro, p.alarm_1_micro, p.alarm_2_micro, p.overdraft_micro) as level) l
+where $1::integer is null or p.company_id = $1
+
+-- name: verify_purse_sides
+-- A transfer that touches a purse has its company and currency.
+select count(*), count(*) filter (where p.num is null or p.company_id <> s.company_id or p.currency <> s.currency),
+       min(format('transfer %s touches purse %s of another company or currency', s.id, s.num))
+           filter (where p.num is null or p.company_id <> s.company_id or p.currency <> s.currency)
+from (select t.id, t.company_id, t.currency, t.debit_num as num from billing.transfer t where t.debit_class = 1
+      union all
+      select t.id, t.company_id, t.currency, t.credit_num from billing.transfer t where t.credit_class = 1) s
+left join billing.purse p on p.num = s.num
+where $1::integer is null or s.company_id = $1
+
+-- name: verify_charge_transfers
+-- A charge that moves money has exactly its transfer, and the other way round.
+with compared as (
+    select coalesce(c.id, t.id) as id,
+           case when c.id is null then 'has no charge'
+                when t.id is null then 'has no transfer'
+                when t.amount_micro <> abs(c.amount_micro) then 'moves another amount'
+                when c.amount_micro > 0 and (t.debit_class, t.debit_num) is distinct from (1::smallint, c.purse_num) then 'debits another account'
+                when c.amount_micro < 0 and (t.credit_class, t.credit_num) is distinct from (1::smallint, c.purse_num) then 'credits another account'
+                when t.kind <> case c.kind when 0 then 1 else 9 end then 'is of another kind' end as fault
+    from (select * from billing.charge where amount_micro <> 0 and account_num <> 0 and ($1::integer is null or company_id = $1)) c
+    full join (select * from billing.transfer where kind in (1, 9) and ($1::integer is null or company_id = $1)) t on t.id = c.id)
+select count(*), count(fault), min(format('%s %s', id, fault)) filter (where fault is not null) from compared
+
+-- name: verify_unique_ids
+-- No transfer and no charge exists twice.
+select sum(n)::bigint, count(*) filter (where n > 1), min(format('%s %s exists %s times', what, id, n)) filter (where n > 1)
+from (select 'transfer' as what, id, count(*) as n from billing.transfer where $1::integer is null or company_id = $1 group by id
+      union all
+      select 'charge', id, count(*) from billing.charge where $1::integer is null or company_id = $1 group by id) counted
+
+-- name: verify_postings
+-- What was posted from outside exists, and nothing else of its kind does.
+with posted as (
+    select p.company_id, p.source, p.key, u.id from billing.posting p cross join lateral unnest(p.transfer_ids) as u (id)
+    where $1::integer is null or p.company_id = $1),
+compared as (
+    select coalesce(p.id, t.id) as id, count(p.id) as postings, count(t.id) as transfers
+    from posted p
+    full join (select id, company_id from billing.transfer where kind not in (1, 9) and ($1::integer is null or company_id = $1)) t
+        on t.id = p.id and t.company_id = p.company_id
+    group by coalesce(p.id, t.id))
+select count(*), count(*) filter (where postings <> 1 or transfers <> 1),
+       min(format('transfer %s: %s postings name it, %s rows exist', id, postings, transfers)) filter (where postings <> 1 or transfers <> 1)
+from compared
+
+-- name: verify_corrections
+-- A correction names a base charge of the same usage point.
+select count(*), count(*) filter (where b.id is null),
+       min(format('correction %s names %s, which is no base charge of its usage point', c.id, coalesce(c.corrects::text, 'nothing')))
+           filter (where b.id is null)
+from billing.charge c
+left join billing.charge b on b.usage_point_num = c.usage_point_num and b.id = c.corrects and b.kind = 0
+where c.kind = 1 and ($1::integer is null or c.company_id = $1)
+
+-- name: verify_readings
+-- A reading is stored once.
+select coalesce(sum(n), 0)::bigint, count(*) filter (where n > 1),
+       min(format('channel %s register %s at %s is stored %s times', channel_num, register, read_at, n)) filter (where n > 1)
+from (select channel_num, epoch, register, read_at, count(*) as n from billing.reading
+      where $1::integer is null or company_id = $1
+      group by channel_num, epoch, register, read_at) counted
+
+-- name: verify_blocks
+-- A claimed block is in the journal exactly once. Claims older than two days are left out: their blocks may be gone.
+-- Blocks mix companies; $1 is not looked at.
+select count(*), count(*) filter (where n <> 1), min(format('block %s of partition %s is in the journal %s times', block_id, partition, n)) filter (where n <> 1)
+from (select c.partition, c.block_id, count(b.id) as n
+      from billing.block_claim c
+      left join ingest.reading_block b on b.partition = c.partition and b.id = c.block_id
+      where c.claimed_at > $2::timestamptz - interval '2 days' and ($1::integer is null or $1 > 0)
+      group by c.partition, c.block_id) counted
+
+-- name: verify_defaults
+-- No row fell through the partitions.
+select 6::bigint, count(*), min(format('%s holds rows', name))
+from (select distinct tableoid::regclass::text as name from billing.charge where booked_at < '2020-01-01' or tableoid = 'billing.charge_default'::regclass
+      union all select distinct tableoid::regclass::text from billing.transfer where tableoid = 'billing.transfer_default'::regclass
+      union all select distinct tableoid::regclass::text from billing.reading where tableoid = 'billing.reading_default'::regclass
+      union all select distinct tableoid::regclass::text from billing.day where tableoid = 'billing.day_default'::regclass
+      union all select distinct tableoid::regclass::text from ingest.reading_block where tableoid = 'ingest.reading_block_default'::regclass
+      union all select distinct tableoid::regclass::text from ingest.refused_reading where tableoid = 'ingest.refused_reading_default'::regclass) fallen
+where $1::integer is null or $1 > 0
+
+-- name: verify_points
+-- The usage points that were ever read, with what they stand at.
+select p.company_id, p.num, p.channel_num, p.epoch, p.last_at, p.last_value, p.stopped_since is not null, q.usage_point_num is not null,
+       p.state
+from billing.point p left join billing.replay_request q on q.usage_point_num = p.num
+where $1::integer is null or p.company_id = $1
+order by p.num
+
+-- name: verify_point_charges
+select c.id, c.kind, c.account_num, c.channel_num, c.epoch, c.from_at, c.to_at, c.from_value, c.to_value, c.quantity, c.amount_micro,
+       c.tariff_version_num
+from billing.charge c where c.usage_point_num = $1 order by c.kind, c.from_at, c.id

@@ -1,0 +1,29 @@
+// The checks of `ledger verify`, each counted and named.
+#pragma once
+
+#include "base/buf.h"
+#include "database.h"
+
+#define VERIFY_EXAMPLES_MAX 5
+
+typedef struct verify_check {
+    const char *name;
+    int64_t checked;
+    int64_t differences;
+    char examples[VERIFY_EXAMPLES_MAX][200];
+    size_t example_count;
+} verify_check;
+
+void verify_differ(verify_check *self, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// What charging the stored readings again shows, point by point.
+typedef struct verify_points {
+    verify_check tiling;
+    verify_check rating;
+    verify_check position;
+    int64_t waiting;  // points that stand still or wait for a replay: not compared
+    int64_t readings;
+} verify_points;
+
+// In a snapshot; `company` 0 is all.
+err_t verify_points_run(db *conn, int32_t company, instant_ms now, verify_points *out) MUST_CHECK;
