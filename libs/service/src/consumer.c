@@ -109,6 +109,7 @@ static err_t handle_rows(consumer *self, const db_rows *rows) {
                                .at = db_time(rows, i, 5),
                                .payload = db_text(rows, i, 6)};
         LOG_SCOPE(scope, LOG_I("company", event.company));
+        (void)scope;  // lives for its cleanup
         err = handle_event(self, &event);
     }
     return err;

@@ -1,0 +1,127 @@
+-- The effects of one transaction. Hot rows go by COPY into the leaf of the booked day.
+
+-- name: copy_reading
+copy billing.reading_{leaf} (company_id, channel_num, epoch, register, quality, flags, read_at, value, block_id, record_no, booked_at)
+from stdin (format binary)
+
+-- name: copy_charge
+copy billing.charge_{leaf} (id, company_id, usage_point_num, account_num, purse_num, channel_num, epoch, kind, cause, cause_record,
+    cause_num, from_at, to_at, from_value, to_value, quantity, amount_micro, tariff_version_num, corrects, booked_at)
+from stdin (format binary)
+
+-- name: copy_transfer
+copy billing.transfer_{leaf} (id, company_id, kind, debit_class, debit_item, credit_class, credit_item, debit_num, credit_num,
+    amount_micro, source_num, booked_at, effective_at, currency, corrects)
+from stdin (format binary)
+
+-- name: point_load
+select p.num, p.state, p.day_start, p.day_quantity, p.day_amount_micro, p.stopped_since is not null
+from billing.point p where p.num = any($1::bigint[])
+
+-- name: point_insert
+insert into billing.point (num, company_id, partition, channel_num, account_num, purse_num, epoch, last_at, last_value, day_start,
+                           day_quantity, day_amount_micro, state, stopped_since)
+select d.num, d.company_id, d.partition, d.channel_num, d.account_num, d.purse_num, d.epoch, d.last_at, d.last_value, d.day_start,
+       d.day_quantity, d.day_amount_micro, d.state, d.stopped_since
+from unnest($1::bigint[], $2::integer[], $3::smallint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::integer[], $8::timestamptz[],
+            $9::bigint[], $10::timestamptz[], $11::bigint[], $12::bigint[], $13::bytea[], $14::timestamptz[])
+     as d (num, company_id, partition, channel_num, account_num, purse_num, epoch, last_at, last_value, day_start, day_quantity,
+           day_amount_micro, state, stopped_since)
+
+-- name: point_move
+-- The common case: the point read on, everything else stayed.
+update billing.point p
+set last_at = d.last_at, last_value = d.last_value, day_start = d.day_start, day_quantity = d.day_quantity,
+    day_amount_micro = d.day_amount_micro, state = d.state
+from unnest($1::bigint[], $2::timestamptz[], $3::bigint[], $4::timestamptz[], $5::bigint[], $6::bigint[], $7::bytea[])
+     as d (num, last_at, last_value, day_start, day_quantity, day_amount_micro, state)
+where p.num = d.num
+
+-- name: point_change
+-- Points whose channel, holder, epoch or standstill changed.
+update billing.point p
+set channel_num = d.channel_num, account_num = d.account_num, purse_num = d.purse_num, epoch = d.epoch, last_at = d.last_at,
+    last_value = d.last_value, day_start = d.day_start, day_quantity = d.day_quantity, day_amount_micro = d.day_amount_micro,
+    state = d.state, stopped_since = d.stopped_since
+from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::integer[], $6::timestamptz[], $7::bigint[], $8::timestamptz[],
+            $9::bigint[], $10::bigint[], $11::bytea[], $12::timestamptz[])
+     as d (num, channel_num, account_num, purse_num, epoch, last_at, last_value, day_start, day_quantity, day_amount_micro, state,
+           stopped_since)
+where p.num = d.num
+
+-- name: purse_post
+-- Adds to purses, in ascending num; the level is set under the row lock. A changed level writes its event, which is
+-- only news of a balance where all of the usage is history ($3). Answers how many purses were found.
+with moved as (
+    update billing.purse p
+    set balance_micro = p.balance_micro + d.amount, updated_at = $4,
+        level = billing.credit_level(p.balance_micro + d.amount, p.alarm_1_micro, p.alarm_2_micro, p.overdraft_micro),
+        level_version = p.level_version
+            + (billing.credit_level(p.balance_micro + d.amount, p.alarm_1_micro, p.alarm_2_micro, p.overdraft_micro) <> p.level)::integer
+    from unnest($1::bigint[], $2::bigint[], $3::boolean[]) as d (num, amount, is_history)
+    where p.num = d.num
+    returning p.num, p.company_id, p.account_num, p.property_num, p.purpose, p.currency, p.balance_micro, p.level, p.level_version,
+              d.is_history,
+              billing.credit_level(p.balance_micro - d.amount, p.alarm_1_micro, p.alarm_2_micro, p.overdraft_micro) <> p.level as has_changed),
+told as (
+    insert into billing.outbox (company_id, stream, type, subject_num, version, payload, created_at)
+    select m.company_id, 'balances', case when m.is_history then 'balance_changed' else 'level_changed' end, m.num, m.level_version,
+           jsonb_build_object('purse', m.num, 'account', m.account_num, 'property', m.property_num, 'purpose', m.purpose,
+                              'balance_micro', m.balance_micro::text, 'currency', m.currency, 'level', m.level,
+                              'level_version', m.level_version), $4
+    from moved m where m.has_changed
+    returning 1)
+select (select count(*) from moved), (select count(*) from told)
+
+-- name: quarantine_insert
+insert into billing.quarantine (id, company_id, usage_point_num, channel_num, epoch, register, read_at, value, reason, detail, block_id,
+                                record_no, created_at)
+select d.id, d.company_id, nullif(d.usage_point_num, 0), d.channel_num, d.epoch, d.register, d.read_at, d.value, d.reason, d.detail,
+       d.block_id, d.record_no, $13
+from unnest($1::bigint[], $2::integer[], $3::bigint[], $4::bigint[], $5::integer[], $6::smallint[], $7::timestamptz[], $8::bigint[],
+            $9::text[], $10::text[], $11::bigint[], $12::smallint[])
+     as d (id, company_id, usage_point_num, channel_num, epoch, register, read_at, value, reason, detail, block_id, record_no)
+
+-- name: quarantine_tell
+insert into billing.outbox (company_id, stream, type, subject_num, version, payload, created_at)
+select d.company_id, 'balances', 'reading_quarantined', d.usage_point_num, d.id,
+       jsonb_build_object('usage_point', d.usage_point_num, 'channel', d.channel_num, 'register', d.register,
+                          'read_at', to_char(d.read_at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'value', d.value, 'reason', d.reason), $8
+from unnest($1::bigint[], $2::integer[], $3::bigint[], $4::bigint[], $5::smallint[], $6::timestamptz[], $7::bigint[], $9::text[])
+     as d (id, company_id, usage_point_num, channel_num, register, read_at, value, reason)
+
+-- name: dead_letter_insert
+insert into billing.dead_letter (id, company_id, usage_point_num, block_id, record_no, record, error, created_at)
+select d.id, d.company_id, nullif(d.usage_point_num, 0), d.block_id, d.record_no, d.record, d.error, $8
+from unnest($1::bigint[], $2::integer[], $3::bigint[], $4::bigint[], $5::smallint[], $6::bytea[], $7::text[])
+     as d (id, company_id, usage_point_num, block_id, record_no, record, error)
+
+-- name: point_stopped_tell
+insert into billing.outbox (company_id, stream, type, subject_num, version, payload, created_at)
+select d.company_id, 'balances', 'point_stopped', d.usage_point_num, d.version,
+       jsonb_build_object('usage_point', d.usage_point_num, 'property', d.property_num, 'reason', d.reason), $6
+from unnest($1::integer[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[])
+     as d (company_id, usage_point_num, property_num, version, reason)
+
+-- name: checkpoint_put
+-- The packed point as it was before the first reading of a local month, from where that month can be replayed.
+insert into billing.tier_window (company_id, usage_point_num, account_num, window_from, known_at, opening_state)
+select d.company_id, d.usage_point_num, d.account_num, d.window_from, $6, d.state
+from unnest($1::integer[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::bytea[])
+     as d (company_id, usage_point_num, account_num, window_from, state)
+on conflict on constraint tier_window_usage_point_num_account_num_window_from_pk do update set opening_state = excluded.opening_state
+
+-- name: day_request_put
+insert into billing.day_request (company_id, usage_point_num, day, partition, requested_at)
+select distinct on (d.usage_point_num, d.day) d.company_id, d.usage_point_num, d.day, d.partition, $5
+from unnest($1::integer[], $2::bigint[], $3::date[], $4::smallint[]) as d (company_id, usage_point_num, day, partition)
+on conflict on constraint day_request_usage_point_num_day_pk do update set requested_at = excluded.requested_at
+
+-- name: replay_request_put
+insert into billing.replay_request as q (company_id, usage_point_num, partition, from_at, reason, requested_at)
+select d.company_id, d.usage_point_num, min(d.partition), min(d.from_at), min(d.reason), $6
+from unnest($1::integer[], $2::bigint[], $3::smallint[], $4::timestamptz[], $5::text[])
+     as d (company_id, usage_point_num, partition, from_at, reason)
+group by d.company_id, d.usage_point_num
+on conflict on constraint replay_request_usage_point_num_pk do update
+set from_at = least(q.from_at, excluded.from_at), requested_at = excluded.requested_at, attempts = 0, failed = null

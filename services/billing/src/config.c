@@ -1,0 +1,92 @@
+// Following the configuration: what a company's edits change for its points and purses.
+#include "base/log.h"
+#include "billing_sql.h"
+#include "effects_rare.h"
+#include "worker.h"
+
+static company_seq *find_company(worker *self, int32_t company) {
+    for (size_t i = 0; i < self->companies.len; i++)
+        if (self->companies.items[i].company == company) return &self->companies.items[i];
+    vec_push(&self->companies, ((company_seq){company, -1}));
+    return &self->companies.items[self->companies.len - 1];
+}
+
+// Companies whose number rose since `seen`; their points are unknown from now on.
+static size_t forget_changed(worker *self, const db_rows *rows, int32_t *out_changed) {
+    size_t changed = 0;
+    for (size_t i = 0; i < rows->len; i++) {
+        company_seq *known = find_company(self, (int32_t)db_i64(rows, i, 0));
+        int64_t seq = db_i64(rows, i, 1);
+        if (known->seq == seq) continue;
+        if (known->seq >= 0) points_forget_company(self->points, known->company);
+        known->seq = seq;
+        out_changed[changed++] = known->company;
+    }
+    return changed;
+}
+
+err_t config_follow(worker *self, const int32_t *companies, size_t count) {
+    AUTO(db_rows) rows = {0};
+    err_t err = db_query(self->conn, &SQL_CHANGE_SEQS, DB_PARAMS(DB_I32_ARRAY(companies, count)), &rows);
+    if (err) return err;
+    int32_t *changed = mem_new(rows.len + 1, sizeof *changed);
+    size_t count_changed = forget_changed(self, &rows, changed);
+    mem_free(changed);
+    // Purses and stopped points of these companies are the watch's, which must not miss the change.
+    if (count_changed > 0) self->purse_at_ms = 0;
+    return ERR_OK;
+}
+
+static void touch_rows(const db_rows *rows, effects *out) {
+    for (size_t i = 0; i < rows->len; i++) effects_touch(out, (int32_t)db_i64(rows, i, 0), db_i64(rows, i, 1));
+}
+
+err_t config_sync_purses(worker *self, const int32_t *companies, size_t count, fault *out_fault) {
+    if (self->owned_count == 0) return ERR_OK;
+    instant_ms now = service_now(self->svc);
+    db_param all_or_some = count ? DB_I32_ARRAY(companies, count) : DB_NULL;
+    AUTO(effects) touched = {0};
+    AUTO(db_rows) rows = {0};
+    AUTO(db_tx) tx = {0};
+    err_t err = db_begin(self->conn, &tx);
+    if (!err)
+        err =
+            db_exec(self->conn, &SQL_PURSE_OPEN, DB_PARAMS(DB_I16_ARRAY(self->owned, self->owned_count), all_or_some, DB_TIME(now)), NULL);
+    if (!err)
+        err = db_query(self->conn, &SQL_PURSE_THRESHOLDS,
+                       DB_PARAMS(DB_I16_ARRAY(self->owned, self->owned_count), all_or_some, DB_TIME(now)), &rows);
+    if (!err) err = db_commit(&tx);
+    if (err) return fault_set(out_fault, err, "purse", "%.180s", db_error_text(self->conn));
+    if (rows.len == 0) return ERR_OK;
+    touch_rows(&rows, &touched);
+    service_ring_relay(self->svc);
+    board_ring(self, touched.properties.items, touched.properties.len);
+    return ERR_OK;
+}
+
+// Points that waited for their configuration are replayed from where they stand.
+static err_t resume_stopped(worker *self, const int32_t *companies, size_t count) {
+    AUTO(db_rows) rows = {0};
+    err_t err = db_query(self->conn, &SQL_STOPPED_POINTS,
+                         DB_PARAMS(DB_I32_ARRAY(companies, count), DB_I16_ARRAY(self->owned, self->owned_count)), &rows);
+    if (err || rows.len == 0) return err;
+    arena_reset(self->memory);
+    replay_row *requests = ARENA_ARRAY(self->memory, replay_row, rows.len);
+    for (size_t i = 0; i < rows.len; i++)
+        requests[i] = (replay_row){(int32_t)db_i64(&rows, i, 0), db_i64(&rows, i, 1), (int16_t)db_i64(&rows, i, 2), db_time(&rows, i, 3),
+                                   "configuration changed"};
+    return replay_rows_put(self->conn, self->memory, requests, rows.len, service_now(self->svc));
+}
+
+err_t config_watch(worker *self, fault *out_fault) {
+    if (self->owned_count == 0) return ERR_OK;
+    AUTO(db_rows) rows = {0};
+    err_t err = db_query(self->conn, &SQL_CHANGE_SEQS_ALL, DB_NO_PARAMS, &rows);
+    if (err) return fault_set(out_fault, err, "config", "%.180s", db_error_text(self->conn));
+    int32_t *changed = mem_new(rows.len + 1, sizeof *changed);
+    size_t count = forget_changed(self, &rows, changed);
+    if (count > 0) err = config_sync_purses(self, changed, count, out_fault);
+    if (!err && count > 0) err = resume_stopped(self, changed, count);
+    mem_free(changed);
+    return err;
+}
