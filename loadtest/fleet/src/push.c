@@ -20,6 +20,8 @@
 #define REQUEST_TIMEOUT_S 10
 #define SAMPLE_BYTES_MAX 192
 #define CUT_AFTER_MS 2
+#define BURST_WATCH_MS 100
+#define SHORTEST_INTERVAL_US 1000
 #define ANSWER_BYTES_MAX ((size_t)4 * 1024 * 1024)
 
 struct fleet_push {
@@ -32,6 +34,7 @@ struct fleet_push {
     size_t repeat;  // an acknowledged batch of this many is sent once more; its truth is already logged
     uint64_t counter;
     int64_t interval_us;
+    bool in_burst;
     int64_t due_us;  // monotonic: the next sample's appointed time
     struct event *sampling;
     struct event *sending;
@@ -81,25 +84,46 @@ static void sample_meters(fleet_push *self) {
     }
 }
 
-static int64_t interval_now_us(const fleet_push *self) {
+static bool is_burst(const fleet_push *self) {
     const fleet_options *options = &self->fleet->options;
     int64_t elapsed_ms = clock_monotonic_ms() - self->fleet->started_ms;
-    bool is_burst = options->rate && options->burst_factor > 1 && elapsed_ms >= options->burst_from_ms &&
-                    elapsed_ms < options->burst_from_ms + options->burst_ms;
-    int64_t interval_us = is_burst ? self->interval_us / options->burst_factor : self->interval_us;
-    return interval_us > 1000 ? interval_us : 1000;
+    return options->rate && options->burst_factor > 1 && elapsed_ms >= options->burst_from_ms &&
+           elapsed_ms < options->burst_from_ms + options->burst_ms;
+}
+
+// When a burst begins, what is left of the running interval shrinks like the intervals after it: the gateways stay
+// spread out.
+static void follow_burst(fleet_push *self) {
+    bool now_burst = is_burst(self);
+    int64_t now_us = monotonic_us();
+    if (now_burst && !self->in_burst && self->due_us > now_us)
+        self->due_us = now_us + (self->due_us - now_us) / self->fleet->options.burst_factor;
+    self->in_burst = now_burst;
+}
+
+static int64_t interval_now_us(const fleet_push *self) {
+    int64_t interval_us = self->in_burst ? self->interval_us / self->fleet->options.burst_factor : self->interval_us;
+    return interval_us > SHORTEST_INTERVAL_US ? interval_us : SHORTEST_INTERVAL_US;
+}
+
+static void arm_sampling(fleet_push *self) {
+    int64_t wait_ms = (self->due_us - monotonic_us() + 999) / 1000;
+    if (self->fleet->options.burst_factor > 1 && wait_ms > BURST_WATCH_MS) wait_ms = BURST_WATCH_MS;
+    after(self->sampling, wait_ms > 0 ? wait_ms : 0);
 }
 
 static void on_sampling(evutil_socket_t fd, short what, void *arg) {
     (void)fd, (void)what;
     fleet_push *self = arg;
+    int64_t slow_ms;
+    follow_burst(self);
+    bool is_due = self->due_us <= monotonic_us();
     while (self->due_us <= monotonic_us()) {
         sample_meters(self);
         self->due_us += interval_now_us(self);
     }
-    int64_t wait_us = self->due_us - monotonic_us(), slow_ms;
-    after(self->sampling, wait_us > 0 ? (wait_us + 999) / 1000 : 0);
-    if (strikes(self, FLEET_FAULT_SLOW, &slow_ms)) after(self->sending, slow_ms);
+    arm_sampling(self);
+    if (is_due && strikes(self, FLEET_FAULT_SLOW, &slow_ms)) after(self->sending, slow_ms);
     try_send(self);
 }
 
