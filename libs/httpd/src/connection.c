@@ -156,9 +156,14 @@ static void start(connection *self) {
 static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *argument) {
     connection *self = argument;
     if (self->is_moving || info->n_added == 0) return;
+    // In front may stand a request of ours that evhttp has not taken yet: it stays.
+    struct evbuffer *ours = info->orig_size > 0 ? evbuffer_new() : NULL;
     self->is_moving = true;
-    evbuffer_add_buffer(self->held, input);
+    if (ours != NULL) CHECK(evbuffer_remove_buffer(input, ours, info->orig_size) == (int)info->orig_size);
+    CHECK(evbuffer_add_buffer(self->held, input) == 0);
+    if (ours != NULL) CHECK(evbuffer_prepend_buffer(input, ours) == 0);
     self->is_moving = false;
+    if (ours != NULL) evbuffer_free(ours);
     pump(self);
 }
 

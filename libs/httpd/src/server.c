@@ -80,8 +80,8 @@ err_t httpd_start(const httpd_options *options, httpd **out_server, fault *out_f
     CHECK(pthread_mutex_init(&self->lock, NULL) == 0 && pthread_cond_init(&self->work, NULL) == 0);
     self->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     CHECK(self->wake_fd >= 0);
+    *out_server = self;  // before the workers start, whose handlers may look at it
     start_loop(self, fd);
-    *out_server = self;
     return ERR_OK;
 }
 
@@ -91,6 +91,8 @@ static bool split_address(sv text, char *host, size_t host_size, char *port, siz
     while (colon > 0 && text.ptr[colon - 1] != ':') colon--;
     if (colon < 2 || text.len - colon == 0 || text.len - colon >= port_size || colon > host_size) return false;
     sv name = {text.ptr, colon - 1};
+    uint64_t number = 0;
+    if (!sv_to_u64(sv_skip(text, colon), &number) || number > UINT16_MAX) return false;
     if (name.ptr[0] == '[' && name.ptr[name.len - 1] == ']') name = (sv){name.ptr + 1, name.len - 2};
     sv_copy_truncated(name, host, host_size);
     sv_copy_truncated(sv_skip(text, colon), port, port_size);
