@@ -292,6 +292,11 @@ static void line_put(const explanation_line *line, json_writer *out) {
 static void take_item(void *context, sv sentence) { json_add_text(context, sentence); }
 
 static void basis_put(const explanation *self, json_writer *out) {
+    if (!self->is_held) {
+        json_put_null(out, "tariff");
+        json_put_null(out, "window");
+        return;
+    }
     json_key(out, "tariff");
     json_open_object(out);
     json_put_text(out, "code", self->tariff_code);

@@ -79,7 +79,8 @@ typedef struct explanation {
 err_t explain_charge(db *conn, zone_set *zones, const explain_request *request, arena *memory, explanation **out_explanation,
                      fault *out_fault) MUST_CHECK;
 
-// The API's `Explanation`; `charge_id` is how the caller names the charge.
+// The API's `Explanation`; `charge_id` is how the caller names the charge. Usage that nobody held is no charge to anybody:
+// its tariff and window are null, which the API does not show.
 void explanation_write_json(const explanation *self, text_locale in, sv charge_id, json_writer *out);
 // One sentence a line.
 void explanation_write_text(const explanation *self, text_locale in, buf *out);
