@@ -1,4 +1,4 @@
-// penstock-floor: what this machine can do at most, measured in the same minutes as the product: a durable write, binary
+// bench-floor: what this machine can do at most, measured in the same minutes as the product: a durable write, binary
 // COPY of rows, and bare arithmetic. Every speed of Penstock is told as a ratio to one of these.
 #include <errno.h>
 #include <fcntl.h>
@@ -32,7 +32,7 @@ typedef struct bench_options {
 
 static void must(err_t err, db *conn, const char *what) {
     if (err == ERR_OK) return;
-    fprintf(stderr, "penstock-floor: %s: %s: %s\n", what, err_text(err), db_error_text(conn));
+    fprintf(stderr, "bench-floor: %s: %s: %s\n", what, err_text(err), db_error_text(conn));
     exit(EXIT_FAILURE);
 }
 
@@ -41,7 +41,7 @@ static void must(err_t err, db *conn, const char *what) {
 static void run_fdatasync(const bench_options *options, measure_series *series) {
     char path[512];
     static const char PAGE[WRITE_BYTES];
-    snprintf(path, sizeof path, "%s/penstock-floor-XXXXXX", options->directory);
+    snprintf(path, sizeof path, "%s/bench-floor-XXXXXX", options->directory);
     int fd = mkstemp(path);
     CHECK(fd >= 0);
     unlink(path);
@@ -153,7 +153,7 @@ static void run_all(const bench_options *options, db *conn) {
 }
 
 static const char HELP[] =
-    "penstock-floor [--database CONNINFO] [--directory DIR] [--rounds N] [--rows N] [--batch N]\n"
+    "bench-floor [--database CONNINFO] [--directory DIR] [--rounds N] [--rows N] [--batch N]\n"
     "Measures this machine's limits and prints them as JSON. The database (default PENSTOCK_OWNER_DATABASE) is a private\n"
     "one: a schema \"floor\" is made in it. The directory (default .) is where durable writes are tried.\n";
 
@@ -181,15 +181,15 @@ int main(int argc, char **argv) {
         if (!take_option(option, &options)) return EXIT_USAGE;
     }
     if (!options.database || options.rows % options.batch) {
-        fputs("penstock-floor: no database, or rows are no multiple of a batch; see --help\n", stderr);
+        fputs("bench-floor: no database, or rows are no multiple of a batch; see --help\n", stderr);
         return EXIT_USAGE;
     }
-    db_options connection = db_options_default(options.database, NULL, "penstock-floor");
+    db_options connection = db_options_default(options.database, NULL, "bench-floor");
     connection.statement_timeout_ms = 0;
     AUTO_DB conn = NULL;
     fault why;
     if (db_open(&connection, &conn, &why)) {
-        fprintf(stderr, "penstock-floor: %s\n", why.reason);
+        fprintf(stderr, "bench-floor: %s\n", why.reason);
         return EXIT_FAILURE;
     }
     must(db_exec(conn, &SQL_FLOOR_CREATE_SCHEMA, DB_NO_PARAMS, NULL), conn, "schema");

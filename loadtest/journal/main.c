@@ -1,4 +1,4 @@
-// penstock-bench-journal: what it costs to make readings durable as packed blocks, beside a COPY of one row per reading
+// bench-journal: what it costs to make readings durable as packed blocks, beside a COPY of one row per reading
 // in the same rounds. The journal is the product's own table with its index and its day partitions, its blocks are
 // packed by the product's own code; the rows go to bare heaps.
 #include <getopt.h>
@@ -30,7 +30,7 @@ typedef struct bench_options {
 
 static void must(err_t err, db *conn, const char *what) {
     if (err == ERR_OK) return;
-    fprintf(stderr, "penstock-bench-journal: %s: %s: %s\n", what, err_text(err), db_error_text(conn));
+    fprintf(stderr, "bench-journal: %s: %s: %s\n", what, err_text(err), db_error_text(conn));
     exit(EXIT_FAILURE);
 }
 
@@ -176,7 +176,7 @@ static int run_all(const bench_options *options, db *conn) {
 }
 
 static const char HELP[] =
-    "penstock-bench-journal [--database CONNINFO] [--rounds N] [--readings N] [--per-transaction N]\n"
+    "bench-journal [--database CONNINFO] [--rounds N] [--readings N] [--per-transaction N]\n"
     "Measures the block journal against a COPY of one row per reading and prints JSON; exit status 1 when the journal is\n"
     "slower than 1.2 times the row COPY or writes more than 45 bytes of WAL a reading. The database (default\n"
     "PENSTOCK_OWNER_DATABASE, as owner) is a private, migrated one: it is left with made-up blocks.\n";
@@ -215,15 +215,15 @@ int main(int argc, char **argv) {
         if (!take_option(option, &options)) return EXIT_USAGE;
     }
     if (!options.database || options.readings % options.per_flush) {
-        fputs("penstock-bench-journal: no database, or readings are no multiple of a transaction; see --help\n", stderr);
+        fputs("bench-journal: no database, or readings are no multiple of a transaction; see --help\n", stderr);
         return EXIT_USAGE;
     }
-    db_options connection = db_options_default(options.database, NULL, "penstock-bench-journal");
+    db_options connection = db_options_default(options.database, NULL, "bench-journal");
     connection.statement_timeout_ms = 0;
     AUTO_DB conn = NULL;
     fault why;
     if (db_open(&connection, &conn, &why)) {
-        fprintf(stderr, "penstock-bench-journal: %s\n", why.reason);
+        fprintf(stderr, "bench-journal: %s\n", why.reason);
         return EXIT_FAILURE;
     }
     make_ready(conn);
