@@ -87,8 +87,8 @@ build() {
 # The dashboard is built when something it is made of is newer than the result.
 build_web() {
     [ -f "$root/web/package.json" ] || return 0
-    local made=$root/web/dist/.built newer
-    if [ -f "$made" ]; then
+    local made=$root/build/web.built newer
+    if [ -f "$made" ] && [ -f "$root/web/dist/index.html" ]; then
         newer=$(find "$root/web" "$root/services/api/openapi.yaml" -newer "$made" \( -path "$root/web/node_modules" -o -path "$root/web/dist" -o -path '*/lib/api/schema.d.ts' \) -prune -o \
             -newer "$made" -type f ! -path '*/lib/api/schema.d.ts' -print -quit 2>/dev/null)
         [ -z "$newer" ] && return 0
@@ -96,5 +96,5 @@ build_web() {
     ensure_node
     ensure_modules web || return 1
     (cd "$root/web" && npm run build) >"$log_dir/web.log" 2>&1 || { tail -40 "$log_dir/web.log" >&2; return 1; }
-    touch "$made"
+    mkdir -p "$root/build" && touch "$made"
 }
