@@ -5,6 +5,7 @@ import { Link } from 'react-router';
 import { RoomStateMark } from '../../components/StateMark';
 import { MoneyText, NONE, QuantityText, TimeText } from '../../components/Values';
 import type { BoardRoom } from '../../lib/api/types';
+import { formatQuantity } from '../../lib/format';
 import { ROOM_STATE } from '../../lib/vocabulary';
 
 export const RoomCard = memo(function RoomCard({ room }: { room: BoardRoom }) {
@@ -43,11 +44,12 @@ function Balance({ room }: { room: BoardRoom }) {
   );
 }
 
+/** Its unit is that of the reading below it. */
 function UsedToday({ usage }: { usage: NonNullable<BoardRoom['usage_today']> }) {
   const { t } = useTranslation();
   return (
-    <span className="room-today" title={t('today.title')}>
-      <span className="sr-only">{t('today.title')} </span>+<QuantityText value={usage.value} unit={usage.unit} />
+    <span className="room-today" title={`${t('today.title')}: ${formatQuantity(usage.value, usage.unit)}`}>
+      <span className="sr-only">{t('today.title')} </span>+<QuantityText value={usage.value} unit="" />
     </span>
   );
 }
