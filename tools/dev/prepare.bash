@@ -89,8 +89,8 @@ build_web() {
     [ -f "$root/web/package.json" ] || return 0
     local made=$root/build/web.built newer
     if [ -f "$made" ] && [ -f "$root/web/dist/index.html" ]; then
-        newer=$(find "$root/web" "$root/services/api/openapi.yaml" -newer "$made" \( -path "$root/web/node_modules" -o -path "$root/web/dist" -o -path '*/lib/api/schema.d.ts' \) -prune -o \
-            -newer "$made" -type f ! -path '*/lib/api/schema.d.ts' -print -quit 2>/dev/null)
+        newer=$(find "$root/web" "$root/services/api/openapi.yaml" \( -name node_modules -o -name dist -o -name schema.d.ts \) -prune -o \
+            -type f -newer "$made" -print -quit)
         [ -z "$newer" ] && return 0
     fi
     ensure_node
