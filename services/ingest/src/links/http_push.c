@@ -4,12 +4,12 @@
 #include <string.h>
 
 #include "base/crash_point.h"
+#include "base/json_text.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "contracts/problems.h"
 #include "crypto/crypto.h"
 #include "httpd/server.h"
-#include "base/json_text.h"
 #include "links/booking.h"
 #include "links/link.h"
 #include "metering/register.h"
