@@ -1,7 +1,7 @@
 -- name: replay_next
 -- One request at a time; what failed is asked again less and less often.
 select q.company_id, q.usage_point_num, q.from_at, q.reason, q.attempts from billing.replay_request q
-where q.partition = any($1::smallint[]) and q.requested_at <= $2 - least(q.attempts, 60) * interval '1 minute'
+where q.partition = any($1::smallint[]) and q.requested_at <= $2::timestamptz - least(q.attempts, 60) * interval '1 minute'
 order by q.attempts, q.requested_at limit 1
 
 -- name: replay_done

@@ -173,9 +173,11 @@ static err_t transact(attempt *self, fault *out_fault) {
     err = db_begin(by->conn, &tx);
     if (err) return fault_set(out_fault, err, "begin", "%.180s", db_error_text(by->conn));
     err = do_all(self, by->conn, &all, &out, out_fault);
+    if (err || self->is_probe) config_doubt(by);
     if (err || self->is_probe) return err;
     CRASH_POINT("billing.before_commit");
     err = db_commit(&tx);
+    if (err) config_doubt(by);
     if (err) return fault_set(out_fault, err, "commit", "%.180s", db_error_text(by->conn));
     CRASH_POINT("billing.after_commit");
     effects_keep(&out);

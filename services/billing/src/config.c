@@ -7,34 +7,39 @@
 static company_seq *find_company(worker *self, int32_t company) {
     for (size_t i = 0; i < self->companies.len; i++)
         if (self->companies.items[i].company == company) return &self->companies.items[i];
-    vec_push(&self->companies, ((company_seq){company, -1}));
+    vec_push(&self->companies, ((company_seq){.company = company, .seq = -1, .watched_seq = -1}));
     return &self->companies.items[self->companies.len - 1];
 }
 
-// Companies whose number rose since `seen`; their points are unknown from now on.
-static size_t forget_changed(worker *self, const db_rows *rows, int32_t *out_changed) {
-    size_t changed = 0;
-    for (size_t i = 0; i < rows->len; i++) {
-        company_seq *known = find_company(self, (int32_t)db_i64(rows, i, 0));
-        int64_t seq = db_i64(rows, i, 1);
-        if (known->seq == seq) continue;
-        if (known->seq >= 0) points_forget_company(self->points, known->company);
-        known->seq = seq;
-        out_changed[changed++] = known->company;
-    }
-    return changed;
+// What is cached of a company is older than `seq`: its points are unknown from now on.
+static void follow_one(worker *self, company_seq *known, int64_t seq) {
+    if (known->seq == seq) return;
+    if (known->seq >= 0) points_forget_company(self->points, known->company);
+    known->seq = seq;
+    known->has_purses = false;
 }
 
 err_t config_follow(worker *self, const int32_t *companies, size_t count) {
     AUTO(db_rows) rows = {0};
     err_t err = db_query(self->conn, &SQL_CHANGE_SEQS, DB_PARAMS(DB_I32_ARRAY(companies, count)), &rows);
-    if (err) return err;
-    int32_t *changed = mem_new(rows.len + 1, sizeof *changed);
-    size_t count_changed = forget_changed(self, &rows, changed);
-    mem_free(changed);
-    // Purses and stopped points of these companies are the watch's, which must not miss the change.
-    if (count_changed > 0) self->purse_at_ms = 0;
-    return ERR_OK;
+    int32_t *without = mem_new(count + 1, sizeof *without);
+    size_t len = 0;
+    for (size_t i = 0; !err && i < rows.len; i++) {
+        company_seq *known = find_company(self, (int32_t)db_i64(&rows, i, 0));
+        follow_one(self, known, db_i64(&rows, i, 1));
+        if (!known->has_purses && len < count) without[len++] = known->company;
+        known->has_purses = true;
+    }
+    if (!err && len > 0)
+        err = db_exec(self->conn, &SQL_PURSE_OPEN,
+                      DB_PARAMS(DB_I16_ARRAY(self->owned, self->owned_count), DB_I32_ARRAY(without, len), DB_TIME(service_now(self->svc))),
+                      NULL);
+    mem_free(without);
+    return err;
+}
+
+void config_doubt(worker *self) {
+    for (size_t i = 0; i < self->companies.len; i++) self->companies.items[i].has_purses = false;
 }
 
 static void touch_rows(const db_rows *rows, effects *out) {
@@ -84,9 +89,16 @@ err_t config_watch(worker *self, fault *out_fault) {
     err_t err = db_query(self->conn, &SQL_CHANGE_SEQS_ALL, DB_NO_PARAMS, &rows);
     if (err) return fault_set(out_fault, err, "config", "%.180s", db_error_text(self->conn));
     int32_t *changed = mem_new(rows.len + 1, sizeof *changed);
-    size_t count = forget_changed(self, &rows, changed);
+    size_t count = 0;
+    for (size_t i = 0; i < rows.len; i++) {
+        company_seq *known = find_company(self, (int32_t)db_i64(&rows, i, 0));
+        if (known->watched_seq == db_i64(&rows, i, 1)) continue;
+        follow_one(self, known, db_i64(&rows, i, 1));
+        changed[count++] = known->company;
+    }
     if (count > 0) err = config_sync_purses(self, changed, count, out_fault);
     if (!err && count > 0) err = resume_stopped(self, changed, count);
+    for (size_t i = 0; !err && i < rows.len; i++) find_company(self, (int32_t)db_i64(&rows, i, 0))->watched_seq = db_i64(&rows, i, 1);
     mem_free(changed);
     return err;
 }

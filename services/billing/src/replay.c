@@ -247,6 +247,7 @@ err_t replay_run(worker *self, bool *out_did, fault *out_fault) {
         return ERR_OK;
     }
     points_clear(self->points);
+    config_doubt(self);
     if (db_is_broken(self->conn) || err_retry_class(err) != ERR_RETRY_NO) return err;
     LOG_ERROR("a usage point could not be replayed", LOG_I("company", asked.company), LOG_I("usage_point", asked.usage_point),
               LOG_S("place", out_fault->place), LOG_S("why", out_fault->reason));

@@ -124,6 +124,7 @@ static void work(worker *self) {
         // Nobody can tell what happened: the rows can. Losing the connection loses every right and every cached state.
         if (err == ERR_UNCERTAIN) db_break(self->conn);
         points_clear(self->points);
+        config_doubt(self);
         if (!db_is_broken(self->conn)) (void)service_wait(self->svc, 200);
     }
 }

@@ -13,7 +13,9 @@
 
 typedef struct company_seq {
     int32_t company;
-    int64_t seq;
+    int64_t seq;          // the cache is as of this number; −1: nothing is cached
+    int64_t watched_seq;  // purses and stopped points are as of this number
+    bool has_purses;      // every purse has its projection row, and that is committed
 } company_seq;
 
 typedef struct worker {
@@ -52,8 +54,10 @@ err_t share_raise_floors(worker *self) MUST_CHECK;
 
 // batch.c: takes unclaimed blocks of the owned partitions and charges them. *out_readings: 0 when there was nothing.
 err_t batch_run(worker *self, size_t *out_readings, fault *out_fault) MUST_CHECK;
-// In an open transaction: configuration of these companies is as committed now; forgets what changed.
+// In an open transaction: configuration of these companies is as committed now; forgets what changed, and opens the
+// projection rows of new purses. After a rollback, config_doubt.
 err_t config_follow(worker *self, const int32_t *companies, size_t count) MUST_CHECK;
+void config_doubt(worker *self);
 
 // config.c: projection rows, thresholds, resumption of stopped points. In transactions of its own.
 err_t config_watch(worker *self, fault *out_fault) MUST_CHECK;
