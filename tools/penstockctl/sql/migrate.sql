@@ -49,5 +49,8 @@ begin
     end if;
 end $$
 
+-- name: partitions_known
+select to_regproc('penstock.ensure_partitions') is not null
+
 -- name: partitions_make
 select penstock.ensure_partitions($1, $2)

@@ -27,7 +27,13 @@ bool ctl_db_open(const char *purpose, db **out_conn) {
 }
 
 int ctl_db_fault(const db *conn, const char *doing, err_t err) {
-    const char *text = db_error_text(conn);
-    ctl_say("%s: %s", doing, text && text[0] ? text : err_text(err));
+    // The server's first line says what; the others say where in its own text.
+    sv rest = sv_of(db_error_text(conn)), line = SV_NONE;
+    sv_next(&rest, '\n', &line);
+    if (sv_starts_with(line, SV("ERROR:"))) line = sv_trim(sv_skip(line, 6));
+    if (line.len > 0)
+        ctl_say("%s: %.*s", doing, SV_ARG(line));
+    else
+        ctl_say("%s: %s", doing, err_text(err));
     return CTL_NO;
 }

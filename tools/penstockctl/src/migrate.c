@@ -210,9 +210,13 @@ static err_t migration_apply(db *conn, const migration *one, instant_ms at) {
 
 static int partitions_make(db *conn, instant_ms now) {
     int32_t today = (int32_t)(now / DAY_MS);
+    AUTO(db_rows) known = {0};
+    err_t err = db_query_one(conn, &SQL_PARTITIONS_KNOWN, DB_NO_PARAMS, &known);
+    if (!err && !db_bool(&known, 0, 0)) return CTL_OK;
     AUTO(db_rows) made = {0};
-    err_t err = db_query_one(conn, &SQL_PARTITIONS_MAKE,
-                             DB_PARAMS(DB_DATE(today - PARTITION_DAYS_BEHIND), DB_DATE(today + PARTITION_DAYS_AHEAD)), &made);
+    if (!err)
+        err = db_query_one(conn, &SQL_PARTITIONS_MAKE,
+                           DB_PARAMS(DB_DATE(today - PARTITION_DAYS_BEHIND), DB_DATE(today + PARTITION_DAYS_AHEAD)), &made);
     return err ? ctl_db_fault(conn, "making partitions", err) : CTL_OK;
 }
 
