@@ -3,7 +3,8 @@ BEGIN {
     split("money calendar metering rating ledger charging protocols contracts", list); for (i in list) level[list[i]] = 1
     split("json db bus httpd httpc crypto zip", list); for (i in list) level[list[i]] = 2
     level["documents"] = 3
-    split("setups explaining", list); for (i in list) level[list[i]] = 4
+    level["setups"] = 4
+    level["explaining"] = 5
     level["service"] = 5
     level["base"] = 0
 }
