@@ -48,6 +48,12 @@ static void drop_answer(httpd_response *self) {
     buf_clear(&self->body);
 }
 
+void httpd_response_reset(httpd_response *self) {
+    CHECK(self->stream == NULL);
+    drop_answer(self);
+    self->status = 0;
+}
+
 void httpd_response_problem(httpd_response *self, const httpd_problem *problem) {
     drop_answer(self);
     httpd_response_status(self, problem->status);

@@ -10,13 +10,18 @@
 #include "base/err.h"
 #include "base/id.h"
 #include "base/instant.h"
+#include "contracts/problems.h"
 #include "db/db.h"
 #include "documents/zone_files.h"
 #include "httpd/request.h"
 #include "httpd/response.h"
 #include "json/json_writer.h"
 
+typedef struct api_app api_app;
+typedef struct api_session api_session;
+
 typedef struct api_call {
+    api_app *app;
     httpd_request *request;
     httpd_response *response;
     db *conn;  // in a transaction as penstock_api, company set
@@ -29,10 +34,19 @@ typedef struct api_call {
     // Properties the operator's roles reach; NULL: every property of the company.
     const int64_t *properties;
     size_t property_count;
+    const api_session *session;
+    // What the handler refuses with when its error alone would say less; see api_call_refuse.
+    bool has_problem;
+    problem problem;
+    int64_t retry_after_s;  // of a problem with status 429
+    bool is_answered;       // the handler wrote status and body itself, or opened a stream
+    bool rings_relay;       // wrote outbox rows
 } api_call;
 
 typedef err_t (*api_handler)(api_call *call, fault *out_fault);
 
+// Refuses with a problem of the table: `return api_call_refuse(…)`.
+err_t api_call_refuse(api_call *self, problem with, fault *out_fault, const char *place, const char *reason) MUST_CHECK;
 // A path parameter that is a UUID. A malformed one is ERR_NOT_FOUND: nothing has such an id.
 err_t api_call_id(const api_call *self, const char *name, uuid *out_id, fault *out_fault) MUST_CHECK;
 // ?limit, 1–200, default 50.
@@ -46,3 +60,10 @@ err_t get_board(api_call *call, fault *out_fault) MUST_CHECK;
 err_t get_room(api_call *call, fault *out_fault) MUST_CHECK;
 err_t get_usage_today(api_call *call, fault *out_fault) MUST_CHECK;
 err_t list_charges(api_call *call, fault *out_fault) MUST_CHECK;
+err_t get_explanation(api_call *call, fault *out_fault) MUST_CHECK;
+err_t get_session(api_call *call, fault *out_fault) MUST_CHECK;
+err_t read_now(api_call *call, fault *out_fault) MUST_CHECK;
+err_t get_read_request(api_call *call, fault *out_fault) MUST_CHECK;
+err_t get_thresholds(api_call *call, fault *out_fault) MUST_CHECK;
+err_t set_thresholds(api_call *call, fault *out_fault) MUST_CHECK;
+err_t get_events(api_call *call, fault *out_fault) MUST_CHECK;

@@ -29,4 +29,7 @@ typedef enum room_state {
 } room_state;
 
 const char *room_state_name(room_state state);
+// A card of the board from a row of board_rooms.
+void write_board_room(json_writer *out, const zone *where, sv currency_text, const db_rows *rows, size_t row);
+#define BOARD_ROOM_NUM_COLUMN 6
 room_state room_state_of(bool has_account, bool is_lost, int64_t worst_level);

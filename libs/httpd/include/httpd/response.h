@@ -11,6 +11,8 @@ typedef struct httpd_response httpd_response;
 
 void httpd_response_status(httpd_response *self, int status);
 int httpd_response_status_of(const httpd_response *self);
+// Forgets what was said so far but cookies: for a handler that tries again. Not after httpd_response_stream.
+void httpd_response_reset(httpd_response *self);
 // Adds a header; control bytes in the value become spaces. Content-Length, Connection, Date and Transfer-Encoding
 // belong to the server and are refused (a bug).
 void httpd_response_header(httpd_response *self, const char *name, sv value);
