@@ -131,7 +131,7 @@ begin
     foreach name in array array['gateway_counter', 'gateway_session', 'gateway_contact', 'meter_contact', 'last_value',
                                 'refused_reading', 'device_event', 'outbox'] loop
         perform penstock.protect(format('ingest.%I', name)::regclass, array['penstock_ingest']);
-        execute format('grant select, insert, update on ingest.%I to penstock_ingest', name);
+        execute format('grant select, insert on ingest.%I to penstock_ingest', name);
         execute format('grant select on ingest.%I to penstock_admin, penstock_api', name);
     end loop;
 end $$;
@@ -139,6 +139,9 @@ alter table ingest.replica owner to penstock_owner;
 alter table ingest.reading_block owner to penstock_owner;
 alter table ingest.inbox owner to penstock_owner;
 grant select, insert, update, delete on ingest.replica to penstock_ingest;
+-- Events and refused readings are insert-only.
+grant update on ingest.gateway_counter, ingest.gateway_session, ingest.gateway_contact, ingest.meter_contact, ingest.last_value,
+    ingest.outbox to penstock_ingest;
 grant select, insert on ingest.reading_block to penstock_ingest;
 grant select on ingest.reading_block to penstock_billing;
 grant select on ingest.replica to penstock_admin;

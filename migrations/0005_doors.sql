@@ -41,17 +41,24 @@ begin
 end $$;
 alter function billing.lock_purse(integer, bigint) owner to penstock_door;
 
--- The projection row of a purse is made when money first reaches it.
+-- The projection row of a purse is made when money first reaches it. Refuses when the caller's company has no such purse.
 create function billing.open_purse(company integer, purse bigint, at timestamptz) returns void
-    language sql security definer set search_path = pg_catalog, pg_temp as $$
+    language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+    if company is null or company is distinct from penstock.current_company() then
+        raise exception 'the company of the transaction is not set' using errcode = '42501';
+    end if;
     insert into billing.purse (num, company_id, account_num, property_num, purpose, currency, alarm_1_micro, alarm_2_micro,
                                overdraft_micro, level, updated_at)
     select p.num, p.company_id, p.account_num, a.property_num, p.purpose, p.currency, p.alarm_1_micro, p.alarm_2_micro, p.overdraft_micro,
            billing.credit_level(0, p.alarm_1_micro, p.alarm_2_micro, p.overdraft_micro), at
     from core.purse p join core.account a on a.company_id = p.company_id and a.num = p.account_num
     where p.company_id = company and p.num = purse
-    on conflict (num) do nothing
-$$;
+    on conflict (num) do nothing;
+    if not found and not exists (select from billing.purse p where p.num = purse and p.company_id = company) then
+        raise exception 'no purse % in this company', purse using errcode = 'no_data_found';
+    end if;
+end $$;
 alter function billing.open_purse(integer, bigint, timestamptz) owner to penstock_door;
 
 -- Posts transfers once per (source, key): true when posted now, false when the same content was posted before.

@@ -1,0 +1,188 @@
+// What the database must grant, and nothing beyond: the arrows between the services as a table a person can read.
+// Every change here is a decision about who sees or changes what.
+
+export const SCHEMAS = ['penstock', 'core', 'ingest', 'billing', 'api'];
+export const SERVICE_ROLES = ['penstock_ingest', 'penstock_billing', 'penstock_api', 'penstock_api_worker', 'penstock_admin'];
+export const ROLES = [...SERVICE_ROLES, 'penstock_door'];
+
+// r: select, a: insert, w: update, d: delete. Truncate, references and trigger are nobody's.
+const GRANTS = `
+table                        ingest  billing api     worker  admin   door
+penstock.schema_version      -       -       -       -       -       -
+core.account                 -       r       r       -       raw     r
+core.agreement               -       r       r       -       raw     -
+core.agreement_room          -       -       r       -       raw     -
+core.audit                   -       -       ra      -       ra      -
+core.calendar_day            r       r       r       -       raw     -
+core.change_seq              r       r       raw     -       raw     -
+core.channel                 r       r       r       -       raw     -
+core.channel_installation    r       r       r       -       raw     -
+core.company                 r       r       r       -       raw     -
+core.customer                -       -       r       -       raw     -
+core.gateway                 r       -       r       -       raw     -
+core.gateway_port            r       -       r       -       raw     -
+core.legal_entity            -       -       r       -       raw     -
+core.meter                   r       r       r       -       raw     -
+core.meter_model             r       r       r       -       raw     -
+core.operator                -       -       r       -       raw     -
+core.operator_role           -       -       r       -       raw     -
+core.place                   -       r       r       -       raw     -
+core.property                r       r       r       -       raw     -
+core.property_calendar_day   -       r       r       -       raw     -
+core.property_seller         -       r       r       -       raw     -
+core.purse                   -       r       r       -       raw     r
+core.tariff                  -       r       r       -       raw     -
+core.tariff_assignment       -       r       r       -       raw     -
+core.tariff_version          -       r       r       -       ra      -
+core.usage_point             r       r       r       -       raw     -
+core.usage_point_account     -       r       r       -       raw     -
+ingest.device_event          ra      -       r       -       r       -
+ingest.gateway_contact       raw     -       r       -       r       -
+ingest.gateway_counter       raw     -       r       -       r       -
+ingest.gateway_session       raw     -       r       -       r       -
+ingest.inbox                 rad     -       -       -       -       -
+ingest.last_value            raw     -       r       -       r       -
+ingest.meter_contact         raw     -       r       -       r       -
+ingest.outbox                rawd    -       r       r       r       -
+ingest.reading_block         ra      r       -       -       ra      -
+ingest.refused_reading       ra      -       r       -       r       -
+ingest.replica               rawd    -       -       -       r       -
+billing.block_claim          -       rad     -       -       r       -
+billing.charge               -       ra      r       -       r       -
+billing.day                  -       raw     r       -       r       -
+billing.day_request          -       rawd    -       -       r       -
+billing.dead_letter          -       raw     r       -       r       -
+billing.inbox                -       rad     -       -       -       -
+billing.outbox               -       rawd    r       r       r       a
+billing.partition_floor      -       raw     -       -       r       -
+billing.point                -       raw     r       -       r       -
+billing.posting              -       r       r       -       r       ra
+billing.purse                -       raw     r       -       r       raw
+billing.quarantine           -       raw     r       -       r       -
+billing.reading              -       ra      r       -       r       -
+billing.replay_request       -       rawd    -       -       r       -
+billing.replica              -       rawd    -       -       r       -
+billing.tier_window          -       raw     r       -       r       -
+billing.transfer             -       ra      r       -       r       ra
+billing.transfer_permission  -       -       -       -       -       r
+api.event_feed               -       -       rawd    rad     r       -
+api.idempotency              -       -       rawd    rd      r       -
+api.inbox                    -       -       -       rad     -       -
+api.login_delay              -       -       rawd    rd      r       -
+api.outbox                   r       -       rawd    rwd     r       -
+api.read_request             -       -       ra      rwd     r       -
+api.session                  -       -       rawd    rd      r       -
+`;
+
+// Single columns, where the whole table would be too much.
+const COLUMN_GRANTS = `
+core.company.code            door r
+core.company.company_id      door r
+core.operator.change_seq     api w
+core.operator.locale         api w
+core.purse.alarm_1_micro     api w
+core.purse.alarm_2_micro     api w
+core.purse.change_seq        api w
+core.purse.version           api w
+`;
+
+// Leaves are reached past their parent's policies: by the one service that fills them, for COPY alone.
+const LEAF_GRANTS = `
+ingest.reading_block         ingest ra
+ingest.refused_reading       -
+billing.reading              billing ra
+billing.charge               billing ra
+billing.transfer             billing ra
+billing.day                  -
+`;
+
+const SCHEMA_USAGE = `
+penstock                     ingest billing api worker admin door
+core                         ingest billing api admin door
+ingest                       ingest billing api worker admin door
+billing                      billing api worker admin door
+api                          ingest api worker admin door
+`;
+
+// The version of the schema is everybody's to read.
+export const PUBLIC_GRANTS = ['penstock.schema_version r'];
+
+// Name, who may call it, and for functions that run as their owner, who that is.
+const FUNCTIONS = `
+penstock.current_company     -               ingest billing api admin door
+penstock.ensure_partitions   penstock_owner  ingest billing admin
+penstock.protect             -
+core.company_by_code         penstock_door   api
+core.touch                   -
+billing.credit_level         -               billing admin door
+billing.drop_expired         penstock_owner  billing
+billing.lock_purse           penstock_door   api admin
+billing.open_purse           penstock_door   api admin
+billing.post_transfers       penstock_door   api admin
+`;
+
+// Workers that serve all companies, by schema; one table may have fewer.
+export const WORKERS = { core: ['ingest', 'billing', 'admin'], ingest: ['ingest', 'admin'], billing: ['billing', 'admin'], api: ['api_worker', 'admin'] };
+export const WORKERS_OF = { 'core.audit': ['admin'] };
+// Policies beyond these: a consumer's sweep reads the producers' outboxes; log-in turns a code into a number.
+export const FURTHER_POLICIES = [
+  'core.company penstock_door SELECT true',
+  'billing.outbox penstock_api_worker SELECT true',
+  'ingest.outbox penstock_api_worker SELECT true',
+  'api.outbox penstock_ingest SELECT true',
+];
+
+// Tables without a company, and why.
+export const WITHOUT_COMPANY = {
+  'penstock.schema_version': 'the schema itself',
+  'core.calendar_day': 'one calendar for the platform',
+  'core.meter_model': 'kinds of devices, for the platform',
+  'ingest.reading_block': 'mixes companies: for ingest and billing, and for the import and audit of the command line',
+  'ingest.inbox': 'ids of events only',
+  'ingest.replica': 'processes',
+  'billing.block_claim': 'numbers of blocks only',
+  'billing.inbox': 'ids of events only',
+  'billing.partition_floor': 'progress of partitions',
+  'billing.replica': 'processes',
+  'billing.transfer_permission': 'which role posts which kind',
+  'api.inbox': 'ids of events only',
+};
+
+// Keys that do not begin with the company, and why.
+export const KEYS_WITHOUT_COMPANY = {
+  'core.company.company_id_uq': 'the company itself',
+  'core.company.company_code_uq': 'what a person types before the company is known',
+  'core.gateway.gateway_registration_uq': 'what a link says before the company is known',
+  'core.gateway.gateway_key_id_uq': 'what a push says before the company is known',
+  'core.meter.meter_model_num_fk': 'models are for the platform',
+  'ingest.outbox.outbox_event_id_pk': 'a random id, and workers alone write it',
+  'billing.outbox.outbox_event_id_pk': 'a random id, and workers alone write it',
+  'api.outbox.outbox_event_id_pk': 'a random id',
+  'billing.purse.purse_num_pk': 'the purse number of core, unique over all companies',
+  'billing.point.point_num_pk': 'the usage point number of core',
+  'billing.tier_window.tier_window_usage_point_num_account_num_window_from_pk': 'numbers of core',
+  'billing.day.day_usage_point_num_day_pk': 'the usage point number of core',
+  'billing.replay_request.replay_request_usage_point_num_pk': 'the usage point number of core',
+  'billing.day_request.day_request_usage_point_num_day_pk': 'the usage point number of core',
+};
+
+// Time is a parameter; a guard against dropping young data is the exception.
+export const CLOCK_FUNCTIONS = ['billing.drop_expired'];
+
+const SHORT = { ingest: 'penstock_ingest', billing: 'penstock_billing', api: 'penstock_api', worker: 'penstock_api_worker', admin: 'penstock_admin', door: 'penstock_door' };
+export const roleOf = (short) => SHORT[short];
+
+const lines = (text) => text.trim().split('\n').map((line) => line.trim().split(/\s+/));
+
+// "table role letters" for each grant.
+export function expectedGrants() {
+  const [[, ...columns], ...rows] = lines(GRANTS);
+  return rows.flatMap(([table, ...cells]) => cells.flatMap((cell, i) => (cell === '-' ? [] : [`${table} ${roleOf(columns[i])} ${cell}`])));
+}
+
+export const expectedTables = () => lines(GRANTS).slice(1).map(([table]) => table);
+export const expectedColumnGrants = () => lines(COLUMN_GRANTS).map(([column, role, letters]) => `${column} ${roleOf(role)} ${letters}`);
+export const expectedLeafGrants = () => new Map(lines(LEAF_GRANTS).map(([parent, role, letters]) => [parent, role === '-' ? [] : [`${roleOf(role)} ${letters}`]]));
+export const expectedUsage = () => lines(SCHEMA_USAGE).flatMap(([schema, ...roles]) => roles.map((role) => `${schema} ${roleOf(role)}`));
+export const expectedFunctions = () =>
+  lines(FUNCTIONS).map(([name, definer, ...callers]) => ({ name, definer: definer === '-' ? null : definer, callers: callers.map(roleOf).sort() }));
