@@ -17,6 +17,7 @@
 #include "state.h"
 
 #define CONNECT_SPREAD_MS 2000
+#define FIRST_PUSH_SPREAD_US 5000000  // a gateway that starts is heard soon, however seldom it pushes
 #define TICK_MS 1000
 #define DRAIN_TICK_MS 50
 
@@ -124,7 +125,8 @@ static void start_gateways(fleet_world *self) {
             self->dtus[i] = fleet_dtu_new(self, gateway, (int64_t)(fleet_mix(self->config.seed, i) % CONNECT_SPREAD_MS));
         } else {
             int64_t interval_us = interval_us_of(self, gateway);
-            self->pushes[i] = fleet_push_new(self, gateway, interval_us, interval_us * (int64_t)i / (int64_t)count / 1000);
+            int64_t spread_us = self->options.rate || interval_us < FIRST_PUSH_SPREAD_US ? interval_us : FIRST_PUSH_SPREAD_US;
+            self->pushes[i] = fleet_push_new(self, gateway, interval_us, spread_us * (int64_t)i / (int64_t)count / 1000);
         }
     }
 }
