@@ -31,7 +31,9 @@ bool uri_query_find(sv query, sv name, arena *memory, sv *out_value) {
         sv key;
         sv decoded;
         if (!sv_next(&value, '=', &key) || key.len < name.len || key.len > 3 * name.len) continue;
-        if (uri_decode(key, true, memory, &decoded) && sv_equal(decoded, name)) return uri_decode(value, true, memory, out_value);
+        if (!uri_decode(key, true, memory, &decoded) || !sv_equal(decoded, name)) continue;
+        if (!uri_decode(value, true, memory, out_value)) *out_value = value;
+        return true;
     }
     return false;
 }

@@ -22,7 +22,8 @@ sv httpd_request_route(const httpd_request *self);
 
 // A path parameter `{name}`, percent-decoded, UTF-8 checked; SV_NONE when the template has no such name.
 sv httpd_request_param(const httpd_request *self, const char *name);
-// A query parameter, percent-decoded ('+' is a space), UTF-8 checked; the first of several. False when absent.
+// A query parameter, percent-decoded ('+' is a space), UTF-8 checked; the first of several; as sent when it cannot
+// be decoded, for the handler to refuse. False when absent.
 bool httpd_request_query(const httpd_request *self, const char *name, sv *out_value);
 // The first header of that name, trimmed; SV_NONE when absent.
 sv httpd_request_header(const httpd_request *self, const char *name);
