@@ -27,6 +27,9 @@ set reading_count = excluded.reading_count, quantity = excluded.quantity, amount
 -- Only as it was when it was taken: a reading that came meanwhile has asked again.
 delete from billing.day_request where usage_point_num = $1 and day = $2 and requested_at <= $3
 
+-- name: day_request_later
+update billing.day_request set requested_at = $3 where usage_point_num = $1 and day = $2
+
 -- name: day_silent
 -- Points that have not read since their local day ended: nobody else will ask for that day.
 insert into billing.day_request (company_id, usage_point_num, day, partition, requested_at)

@@ -14,7 +14,12 @@ update billing.replica set beat_at = $2 where id = $1
 delete from billing.replica where id = $1
 
 -- name: replica_live
-select count(*) from billing.replica where beat_at > $1
+-- Workers that beat and whose session still holds the lock of its number: a killed one is gone at once.
+select count(*) from billing.replica r
+where r.beat_at > $1
+  and exists (select from pg_locks l
+              where l.locktype = 'advisory' and l.granted and l.classid = 7001 and l.objid = r.num and l.objsubid = 2
+                and l.database = (select d.oid from pg_database d where d.datname = current_database()))
 
 -- name: partition_try_locks
 -- Never waits: a partition that another session holds stays its.

@@ -91,7 +91,7 @@ static err_t put_day(packing *self, db *conn, fault *out_fault) {
 
 static err_t pack_day(worker *self, int64_t usage_point, int32_t day, fault *out_fault) {
     packing work = {.by = self, .setup = setups_find(self->setups, usage_point), .day = day};
-    if (!work.setup) return ERR_OK;  // its request goes; a point without a setup has no charges and no zone
+    if (!work.setup) return setups_fault(self->setups, usage_point) ? ERR_BUSY : ERR_OK;  // unusable now; or there is no such point
     work.from = zone_day_start(work.setup->zone, day);
     work.to = zone_day_start(work.setup->zone, day + 1);
     err_t err = load_hot(&work, self->conn);
@@ -104,13 +104,16 @@ static err_t pack_day(worker *self, int64_t usage_point, int32_t day, fault *out
     return err;
 }
 
+// A request is gone when its day is packed; that of a point whose setup cannot be used waits an hour.
 static err_t answer(worker *self, const db_rows *asked, instant_ms until, fault *out_fault) {
     err_t err = ERR_OK;
     for (size_t i = 0; !err && i < asked->len; i++) {
+        db_param point = DB_I64(db_i64(asked, i, 1)), day = DB_DATE(db_date(asked, i, 2));
         err = pack_day(self, db_i64(asked, i, 1), db_date(asked, i, 2), out_fault);
-        if (!err)
-            err = db_exec(self->conn, &SQL_DAY_REQUEST_DONE,
-                          DB_PARAMS(DB_I64(db_i64(asked, i, 1)), DB_DATE(db_date(asked, i, 2)), DB_TIME(until)), NULL);
+        if (err == ERR_BUSY)
+            err = db_exec(self->conn, &SQL_DAY_REQUEST_LATER, DB_PARAMS(point, day, DB_TIME(until + HOUR_MS)), NULL);
+        else if (!err)
+            err = db_exec(self->conn, &SQL_DAY_REQUEST_DONE, DB_PARAMS(point, day, DB_TIME(until)), NULL);
     }
     return err;
 }

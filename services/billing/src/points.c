@@ -1,5 +1,6 @@
 #include "points.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -127,10 +128,20 @@ static err_t load_states(points *self, db *conn, const setups_key *keys, size_t 
     return err;
 }
 
+static int compare_keys(const void *left, const void *right) {
+    const setups_key *a = left, *b = right;
+    return a->num < b->num ? -1 : a->num > b->num;
+}
+
 err_t points_load_nums(points *self, db *conn, const setups_key *nums, size_t count, instant_ms now, fault *out_fault) {
     VEC(setups_key) missing = {0};
     for (size_t i = 0; i < count; i++)
         if (!setups_find(self->setups, nums[i].num) && !setups_fault(self->setups, nums[i].num)) vec_push(&missing, nums[i]);
+    if (missing.len > 0) qsort(missing.items, missing.len, sizeof *missing.items, compare_keys);
+    size_t kept = 0;
+    for (size_t i = 0; i < missing.len; i++)
+        if (kept == 0 || missing.items[kept - 1].num != missing.items[i].num) missing.items[kept++] = missing.items[i];
+    missing.len = kept;
     err_t err = missing.len ? setups_load(self->setups, conn, missing.items, missing.len, now) : ERR_OK;
     vec_done(&missing);
     if (err) return fault_set(out_fault, err, "database", "%.150s", db_error_text(conn));
