@@ -60,9 +60,11 @@ select company_id, num from unnest($1::integer[], $2::bigint[]) as s (company_id
 on conflict do nothing;
 
 -- name: gateway_contact_lose
--- $3: heard after this instant it is not lost; $4: since when it counts as lost if it was never heard.
-update ingest.gateway_contact c set lost_since = coalesce(c.last_seen_at, s.since)
-from unnest($1::integer[], $2::bigint[], $3::timestamptz[], $4::timestamptz[]) as s (company_id, num, before, since)
+-- $3: heard after this instant it is not lost; $4: when this process heard it last, if ever; $5: since when it counts as
+-- lost if nobody ever heard it.
+update ingest.gateway_contact c
+set lost_since = coalesce(greatest(c.last_seen_at, s.heard_at), s.since), last_seen_at = greatest(c.last_seen_at, s.heard_at)
+from unnest($1::integer[], $2::bigint[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[]) as s (company_id, num, before, heard_at, since)
 where c.company_id = s.company_id and c.gateway_num = s.num and c.lost_since is null
   and (c.last_seen_at is null or c.last_seen_at < s.before)
 returning c.gateway_num, c.lost_since;
@@ -87,8 +89,9 @@ select company_id, num from unnest($1::integer[], $2::bigint[]) as s (company_id
 on conflict do nothing;
 
 -- name: meter_contact_lose
-update ingest.meter_contact c set lost_since = coalesce(c.last_seen_at, s.since)
-from unnest($1::integer[], $2::bigint[], $3::timestamptz[], $4::timestamptz[]) as s (company_id, num, before, since)
+update ingest.meter_contact c
+set lost_since = coalesce(greatest(c.last_seen_at, s.heard_at), s.since), last_seen_at = greatest(c.last_seen_at, s.heard_at)
+from unnest($1::integer[], $2::bigint[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[]) as s (company_id, num, before, heard_at, since)
 where c.company_id = s.company_id and c.meter_num = s.num and c.lost_since is null
   and (c.last_seen_at is null or c.last_seen_at < s.before)
 returning c.meter_num, c.lost_since;

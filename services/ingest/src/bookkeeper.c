@@ -44,7 +44,6 @@ struct bookkeeper {
     // The thread's own.
     db *conn;
     task_list todo;
-    instant_ms started_at;
     int64_t write_at_ms, watch_at_ms, partitions_at_ms;
     bool has_loaded;
 };
@@ -52,7 +51,6 @@ struct bookkeeper {
 bookkeeper *bookkeeper_new(ingest *app) {
     bookkeeper *self = mem_new(1, sizeof *self);
     self->app = app;
-    self->started_at = service_now(app->svc);
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -251,7 +249,7 @@ static err_t do_rounds(bookkeeper *self) {
         self->write_at_ms = now_ms + WRITE_EVERY_MS;
     }
     if (!err && self->has_loaded && now_ms >= self->watch_at_ms) {
-        err = contacts_watch(self->app, self->conn, self->started_at);
+        err = contacts_watch(self->app, self->conn);
         self->watch_at_ms = now_ms + WATCH_EVERY_MS;
     }
     return err;

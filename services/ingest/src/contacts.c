@@ -55,11 +55,13 @@ static err_t write_meter_event(ingest *app, db *conn, const registry_meter *mete
 
 // ---- one shape for gateways and meters ----
 
-// Columns of a batch of devices, in parallel.
+// Columns of a batch of devices, in parallel. Heard: `first` is when. Suspects: `first` is how late it must have been heard
+// to be in contact, `second` when this process heard it (not if `never`), `since` what counts if nobody ever did.
 typedef struct columns {
     VEC(int32_t) companies;
     VEC(int64_t) nums;
-    VEC(instant_ms) first, second;
+    VEC(instant_ms) first, second, since;
+    VEC(bool) never;
     VEC(contact *) contacts;
 } columns;
 
@@ -68,6 +70,8 @@ static void columns_auto(columns *self) {
     vec_done(&self->nums);
     vec_done(&self->first);
     vec_done(&self->second);
+    vec_done(&self->since);
+    vec_done(&self->never);
     vec_done(&self->contacts);
 }
 
@@ -224,19 +228,22 @@ err_t contacts_write(ingest *app, db *conn) {
 
 typedef struct watch {
     ingest *app;
-    instant_ms now, started_at;
+    instant_ms now;
     columns gateways, meters;
 } watch;
 
+// Silence counts from when it was heard, learned of, or last looked into, whichever is latest.
 static void suspect(watch *self, columns *list, contact *of, int32_t company, int64_t num, int64_t patience_ms, instant_ms since) {
     instant_ms heard = presence_seen_at(self->app->presence, of);
-    if (heard < self->started_at) heard = self->started_at;
-    if (heard < of->doubted_at) heard = of->doubted_at;
-    if (self->now - heard <= patience_ms || list->nums.len >= SUSPECTS_MAX || presence_is_lost(self->app->presence, of)) return;
+    instant_ms base = heard > of->known_at ? heard : of->known_at;
+    if (base < of->doubted_at) base = of->doubted_at;
+    if (self->now - base <= patience_ms || list->nums.len >= SUSPECTS_MAX || presence_is_lost(self->app->presence, of)) return;
     vec_push(&list->companies, company);
     vec_push(&list->nums, num);
     vec_push(&list->first, self->now - patience_ms);
-    vec_push(&list->second, since);
+    vec_push(&list->second, heard);
+    vec_push(&list->never, heard == 0);
+    vec_push(&list->since, since);
     vec_push(&list->contacts, of);
 }
 
@@ -245,7 +252,7 @@ static int64_t patience_ms(int32_t interval_s) { return 2 * interval_s * SECOND_
 static void watch_gateway(void *context, registry_gateway *gateway) {
     watch *self = context;
     int64_t patience = gateway->kind == GATEWAY_DTU_TCP ? 3 * gateway->heartbeat_s * SECOND_MS : patience_ms(gateway->poll_interval_s);
-    suspect(self, &self->gateways, &gateway->contact, gateway->company, gateway->num, patience, self->started_at);
+    suspect(self, &self->gateways, &gateway->contact, gateway->company, gateway->num, patience, gateway->contact.known_at);
 }
 
 static void watch_meter(void *context, registry_meter *meter) {
@@ -263,9 +270,11 @@ static err_t lose(ingest *app, db *conn, const device_kind *kind, const columns 
     err_t err = db_begin(conn, &tx);
     if (!err) err = db_exec(conn, kind->open, DB_PARAMS(companies, nums), NULL);
     if (!err)
-        err = db_query(
-            conn, kind->lose,
-            DB_PARAMS(companies, nums, DB_TIME_ARRAY(suspects->first.items, count), DB_TIME_ARRAY(suspects->second.items, count)), &lost);
+        err = db_query(conn, kind->lose,
+                       DB_PARAMS(companies, nums, DB_TIME_ARRAY(suspects->first.items, count),
+                                 db_param_with_nulls(DB_TIME_ARRAY(suspects->second.items, count), suspects->never.items),
+                                 DB_TIME_ARRAY(suspects->since.items, count)),
+                       &lost);
     if (!err) err = tell(app, conn, kind, kind->lost, &lost);
     if (!err) err = db_commit(&tx);
     if (err) return err;
@@ -274,8 +283,8 @@ static err_t lose(ingest *app, db *conn, const device_kind *kind, const columns 
     return ERR_OK;
 }
 
-err_t contacts_watch(ingest *app, db *conn, instant_ms started_at) {
-    watch self = {.app = app, .now = service_now(app->svc), .started_at = started_at};
+err_t contacts_watch(ingest *app, db *conn) {
+    watch self = {.app = app, .now = service_now(app->svc)};
     registry_each(app->registry, &self, watch_gateway, watch_meter);
     err_t err = lose(app, conn, &GATEWAYS, &self.gateways, self.now);
     if (!err) err = lose(app, conn, &METERS, &self.meters, self.now);

@@ -9,8 +9,8 @@ err_t contacts_load(ingest *app, db *conn) MUST_CHECK;
 // Contacts that are due and the waiting last values; tells who came back.
 err_t contacts_write(ingest *app, db *conn) MUST_CHECK;
 // Who has been silent for too long: a transparent link for three heartbeats, a gateway that pushes and a meter for two
-// intervals and 90 s. `started_at`: nobody was heard before.
-err_t contacts_watch(ingest *app, db *conn, instant_ms started_at) MUST_CHECK;
+// intervals and 90 s.
+err_t contacts_watch(ingest *app, db *conn) MUST_CHECK;
 
 // An event for others: its row, its outbox row. In the caller's transaction.
 typedef struct ingest_event {

@@ -159,6 +159,7 @@ static void take_gateway(registry *self, int32_t company, const db_rows *rows, s
         gateway = mem_new(1, sizeof *gateway);
         gateway->num = num;
         gateway->company = company;
+        gateway->contact.known_at = service_now(self->svc);
         table_add(&self->gateways_by_num, hash_num(num), gateway);
         vec_push(&self->gateways, gateway);
     }
@@ -206,6 +207,7 @@ static void take_meter(registry *self, int32_t company, const db_rows *rows, siz
         meter = mem_new(1, sizeof *meter);
         meter->num = num;
         meter->company = company;
+        meter->contact.known_at = service_now(self->svc);
         table_add(&self->meters_by_num, hash_num(num), meter);
         vec_push(&self->meters, meter);
     }

@@ -23,6 +23,7 @@ typedef enum meter_protocol { METER_DLT645, METER_PUSH } meter_protocol;
 
 // What presence.c remembers about a device; guarded by its lock.
 typedef struct contact {
+    instant_ms known_at;    // when this process learned of it
     instant_ms seen_at;     // 0: not heard by this process
     instant_ms written_at;  // the newest seen_at that is in the database
     bool is_listed;         // waits to be written

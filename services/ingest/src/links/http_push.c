@@ -228,6 +228,7 @@ static void handle(httpd_request *request, httpd_response *response, void *conte
     }
     if (!authenticate(&self)) return;
     LOG_SCOPE(scope, LOG_I("company", self.company), LOG_I("gateway", self.gateway->num));
+    (void)scope;
     AUTO(buf) inflated;
     AUTO_JSON doc = NULL;
     fault why = {0};
