@@ -4,6 +4,10 @@
 -- One demo load at a time; ends with the transaction.
 select pg_advisory_xact_lock(7000, 1)
 
+-- name: demo_months
+-- Where the packed days of the history will lie.
+select penstock.ensure_day_months($1, $2)
+
 -- name: demo_loaded
 -- What was loaded, from the audit trail: plan version, meters, days, seed, end of the history.
 select (a.detail ->> 'plan')::bigint, (a.detail ->> 'meters')::bigint, (a.detail ->> 'days')::bigint, (a.detail ->> 'seed')::bigint,

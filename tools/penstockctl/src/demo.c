@@ -137,6 +137,12 @@ static int load_tell(db *conn, err_t err, const fault *why) {
     return ctl_db_fault(conn, "loading the demo", err);
 }
 
+static err_t months_make(demo_load *load) {
+    int32_t first = (int32_t)(load->plan->start_at / DAY_MS) - 1, last = (int32_t)(load->now / DAY_MS);
+    AUTO(db_rows) made = {0};
+    return db_query_one(load->conn, &SQL_DEMO_MONTHS, DB_PARAMS(DB_DATE(first), DB_DATE(last)), &made);
+}
+
 static int demo_load_new(const demo_request *request, db *conn, db_tx *tx, const crypto_keyring *keyring, arena *memory) {
     penstock_clock clock = clock_system();
     demo_load *load = ARENA_NEW(memory, demo_load);
@@ -145,7 +151,8 @@ static int demo_load_new(const demo_request *request, db *conn, db_tx *tx, const
     if (!operators_prepare(load->operators)) BUG("a made password cannot be hashed");
     demo_history history;
     fault why = {0};
-    err_t err = demo_write(load);
+    err_t err = months_make(load);
+    if (!err) err = demo_write(load);
     if (!err) err = demo_history_write(load, &history, &why);
     const demo_params *params = &request->params;
     if (!err)

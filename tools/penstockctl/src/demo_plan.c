@@ -10,6 +10,8 @@
 #define PUBLIC_AREA_EVERY 40   // one room of so many is a public area
 #define RATIO_EVERY 25         // one shop of so many is measured through current transformers
 #define PUSH_GATEWAY_EVERY 5
+#define METERS_PER_GATEWAY 32
+#define METER_BUS_MS 3500  // one meter's questions and answers at 2 400 Bd
 
 typedef struct section {
     size_t property;
@@ -219,12 +221,18 @@ static void places_unite(planner *self) {
     vec_done(&self->rooms);
 }
 
+// As many meters as one bus can ask in the property's rhythm.
+static size_t gateway_capacity(const demo_plan *plan, size_t property) {
+    int64_t meters = plan->properties[property].poll_interval_s * SECOND_MS / METER_BUS_MS;
+    return meters < METERS_PER_GATEWAY ? (size_t)meters : METERS_PER_GATEWAY;
+}
+
 static void gateways_form(demo_plan *plan, arena *memory) {
-    plan->gateways = ARENA_ARRAY(memory, demo_gateway, plan->unit_count / DEMO_METERS_PER_GATEWAY + DEMO_PROPERTIES + 1);
+    plan->gateways = ARENA_ARRAY(memory, demo_gateway, plan->unit_count / gateway_capacity(plan, 0) + DEMO_PROPERTIES + 1);
     demo_gateway *open = NULL;
     for (size_t i = 0; i < plan->unit_count; i++) {
         demo_unit *unit = &plan->units[i];
-        if (!open || open->property != unit->property || open->unit_count == DEMO_METERS_PER_GATEWAY) {
+        if (!open || open->property != unit->property || open->unit_count == gateway_capacity(plan, unit->property)) {
             size_t no = plan->gateway_count++;
             open = &plan->gateways[no];
             *open = (demo_gateway){.id = uuid_v7_now(),

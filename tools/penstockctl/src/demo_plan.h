@@ -12,13 +12,12 @@
 #include "fleet/profile.h"
 #include "money/money.h"
 
-#define DEMO_PLAN_VERSION 1  // raise it when the same parameters give another plan
+#define DEMO_PLAN_VERSION 2  // raise it when the same parameters give another plan
 #define DEMO_METERS_MIN 10
 #define DEMO_METERS_MAX 100000
 #define DEMO_COMPANIES 2
 #define DEMO_PROPERTIES 3
 #define DEMO_ENTITIES 3
-#define DEMO_METERS_PER_GATEWAY 32
 
 typedef struct demo_params {
     int64_t meters;
