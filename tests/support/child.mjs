@@ -5,6 +5,7 @@ import { accessSync, constants } from 'node:fs';
 import { withDeadline } from './wait.mjs';
 
 const KEPT_OUTPUT = 1_000_000;
+const SANITIZER_REPORT = /^.*(?:ERROR: (?:Address|Leak)Sanitizer|WARNING: ThreadSanitizer|: runtime error: ).*$/m;
 const SETPRIV = ['/usr/bin/setpriv', '/bin/setpriv'].find((path) => {
   try {
     accessSync(path, constants.X_OK);
@@ -40,6 +41,7 @@ export class Child {
       });
       this.process.once('close', (code, signal) => {
         living.delete(this);
+        if (this.sanitizerReport) process.stderr.write(`${name} (process ${this.pid}) ended with a report:\n${this.sanitizerReport}\n`);
         resolve({ code, signal });
       });
     });
@@ -51,6 +53,12 @@ export class Child {
 
   get isAlive() {
     return living.has(this);
+  }
+
+  // What a sanitizer had to say, from its first line on; undefined when nothing.
+  get sanitizerReport() {
+    const at = SANITIZER_REPORT.exec(this.output)?.index;
+    return at === undefined ? undefined : this.output.slice(at, at + 8_000);
   }
 
   // The process's own JSON log lines, oldest first.

@@ -279,6 +279,9 @@ export class Stack {
     }
     await stackCommand('purge', '--dir', this.dir);
     await rm(this.dir, { recursive: true, force: true });
+    // A test may look elsewhere, a sanitizer's finding fails its file all the same.
+    const found = this.children.find((child) => child.sanitizerReport);
+    if (found) throw new Error(`${found.name} was reported by a sanitizer:\n${found.sanitizerReport}`);
   }
 }
 

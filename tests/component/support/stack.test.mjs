@@ -64,6 +64,15 @@ test('a child that ignores SIGTERM is killed, and its end is told', async () => 
   assert.equal((await child.exited).signal, 'SIGKILL');
 });
 
+test('what a sanitizer reports of a child fails the file', async () => {
+  const own = await startStack({ exclusive: true, migrated: false, redis: false });
+  const child = own.spawn('faulty', 'bash', ['-c', 'echo "file.c:3:5: runtime error: signed integer overflow" >&2']);
+  await child.exit();
+  assert.match(child.sanitizerReport, /signed integer overflow/);
+  await assert.rejects(own.stop(), /faulty was reported by a sanitizer/);
+  assert.ok(!existsSync(own.dir));
+});
+
 test('waiting ends at the deadline and tells the last reason', async () => {
   const check = () => {
     throw new Error('not today');
