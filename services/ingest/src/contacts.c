@@ -6,7 +6,8 @@
 #include "contracts/events.h"
 #include "ingest_sql.h"
 
-#define VALUES_A_SECOND 4000
+#define VALUES_A_SECOND 2000
+#define CONTACTS_A_SECOND 3000
 #define SILENCE_SLACK_MS (90 * SECOND_MS)
 #define SUSPECTS_MAX 5000  // a look; the others wait for the next
 
@@ -141,7 +142,7 @@ static err_t write_gateways(ingest *app, db *conn) {
     gateway_list list = {0};
     instant_list at = {0};
     AUTO(columns) heard = {0};
-    presence_take_gateways(app->presence, &list, &at);
+    presence_take_gateways(app->presence, CONTACTS_A_SECOND, &list, &at);
     for (size_t i = 0; i < list.len; i++) {
         vec_push(&heard.companies, list.items[i]->company);
         vec_push(&heard.nums, list.items[i]->num);
@@ -159,7 +160,7 @@ static err_t write_meters(ingest *app, db *conn) {
     meter_list list = {0};
     instant_list at = {0};
     AUTO(columns) heard = {0};
-    presence_take_meters(app->presence, &list, &at);
+    presence_take_meters(app->presence, CONTACTS_A_SECOND, &list, &at);
     for (size_t i = 0; i < list.len; i++) {
         vec_push(&heard.companies, list.items[i]->company);
         vec_push(&heard.nums, list.items[i]->num);

@@ -48,7 +48,7 @@ void presence_free(presence *self) {
 // True when it has to be written and is not listed yet.
 static bool hear(contact *of, instant_ms at) {
     if (at > of->seen_at) of->seen_at = at;
-    if (of->is_listed || (!of->is_lost && of->seen_at - of->written_at < CONTACT_WRITE_MS)) return false;
+    if (of->is_listed || (!of->is_lost && of->seen_at - of->written_at < of->write_every_ms)) return false;
     of->is_listed = true;
     return true;
 }
@@ -71,23 +71,27 @@ static instant_ms take_contact(contact *of) {
     return of->seen_at;
 }
 
-void presence_take_gateways(presence *self, gateway_list *out, instant_list *out_at) {
+void presence_take_gateways(presence *self, size_t max, gateway_list *out, instant_list *out_at) {
     pthread_mutex_lock(&self->lock);
-    for (size_t i = 0; i < self->gateways.len; i++) {
+    size_t count = self->gateways.len < max ? self->gateways.len : max;
+    for (size_t i = 0; i < count; i++) {
         vec_push(out, self->gateways.items[i]);
         vec_push(out_at, take_contact(&self->gateways.items[i]->contact));
     }
-    vec_clear(&self->gateways);
+    self->gateways.len -= count;
+    if (count) memmove(self->gateways.items, self->gateways.items + count, self->gateways.len * sizeof *self->gateways.items);
     pthread_mutex_unlock(&self->lock);
 }
 
-void presence_take_meters(presence *self, meter_list *out, instant_list *out_at) {
+void presence_take_meters(presence *self, size_t max, meter_list *out, instant_list *out_at) {
     pthread_mutex_lock(&self->lock);
-    for (size_t i = 0; i < self->meters.len; i++) {
+    size_t count = self->meters.len < max ? self->meters.len : max;
+    for (size_t i = 0; i < count; i++) {
         vec_push(out, self->meters.items[i]);
         vec_push(out_at, take_contact(&self->meters.items[i]->contact));
     }
-    vec_clear(&self->meters);
+    self->meters.len -= count;
+    if (count) memmove(self->meters.items, self->meters.items + count, self->meters.len * sizeof *self->meters.items);
     pthread_mutex_unlock(&self->lock);
 }
 

@@ -1,12 +1,11 @@
 // Who was heard when, and the newest value of each register, gathered in memory and written by the bookkeeper in
-// batches: contacts at most once in CONTACT_WRITE_MS for each device, values on change and otherwise each 5 minutes.
+// batches: contacts once in a while for each device, values on change and otherwise each 5 minutes.
 // Display only: what is lost when the process dies is what nobody had written yet.
 #pragma once
 
 #include "base/vec.h"
 #include "registry.h"
 
-#define CONTACT_WRITE_MS 20000
 #define VALUE_REPEAT_MS (5 * MINUTE_MS)
 #define VALUES_MAX 200000  // remembered; beyond, values are dropped and counted
 
@@ -29,14 +28,14 @@ void presence_gateway_heard(presence *self, registry_gateway *gateway, instant_m
 void presence_meter_heard(presence *self, registry_meter *meter, instant_ms at);
 void presence_value(presence *self, const last_value *value);
 
-// For the bookkeeper: takes what waits. Contacts that are due, and at most `max` values.
+// For the bookkeeper: takes what waits, the oldest first, at most `max`.
 typedef VEC(registry_gateway *) gateway_list;
 typedef VEC(registry_meter *) meter_list;
 typedef VEC(last_value) value_list;
 typedef VEC(instant_ms) instant_list;
 
-void presence_take_gateways(presence *self, gateway_list *out, instant_list *out_at);
-void presence_take_meters(presence *self, meter_list *out, instant_list *out_at);
+void presence_take_gateways(presence *self, size_t max, gateway_list *out, instant_list *out_at);
+void presence_take_meters(presence *self, size_t max, meter_list *out, instant_list *out_at);
 void presence_take_values(presence *self, size_t max, value_list *out);
 // What could not be written waits again.
 void presence_give_back_gateways(presence *self, const gateway_list *list);

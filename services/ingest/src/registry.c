@@ -152,6 +152,12 @@ static void open_secret(registry *self, registry_gateway *gateway, uuid id, sv s
     gateway->secret_len = secret.len;
 }
 
+// Often enough that silence is told from a late note, seldom enough that a busy hour is not spent on notes.
+static int32_t contact_write_every(int32_t interval_s) {
+    int32_t third_ms = interval_s * 1000 / 3;
+    return third_ms > CONTACT_WRITE_MS ? third_ms : CONTACT_WRITE_MS;
+}
+
 static void take_gateway(registry *self, int32_t company, const db_rows *rows, size_t row) {
     int64_t num = db_i64(rows, row, 0);
     registry_gateway *gateway = registry_gateway_by_num(self, num);
@@ -172,6 +178,7 @@ static void take_gateway(registry *self, int32_t company, const db_rows *rows, s
     sv_copy_truncated(db_text(rows, row, 5), gateway->key_id, sizeof gateway->key_id);
     gateway->heartbeat_s = (int32_t)db_i64(rows, row, 7);
     gateway->poll_interval_s = (int32_t)db_i64(rows, row, 8);
+    gateway->contact.write_every_ms = contact_write_every(gateway->heartbeat_s);
     gateway->max_meters = (int32_t)db_i64(rows, row, 9);
     gateway->is_disabled = db_bool(rows, row, 10);
     gateway->meters_version++;
@@ -219,6 +226,7 @@ static void take_meter(registry *self, int32_t company, const db_rows *rows, siz
     sv_copy_truncated(db_text(rows, row, 6), meter->serial, sizeof meter->serial);
     meter->protocol = sv_equal(db_text(rows, row, 7), SV("dlt645_2007")) ? METER_DLT645 : METER_PUSH;
     meter->poll_interval_s = (int32_t)db_i64(rows, row, 8);
+    meter->contact.write_every_ms = contact_write_every(meter->poll_interval_s);
     meter->installed_at = db_time(rows, row, 9);
     registry_gateway *gateway = registry_gateway_by_num(self, db_i64(rows, row, 3));
     if (gateway && !db_bool(rows, row, 10)) attach_meter(self, meter, gateway);

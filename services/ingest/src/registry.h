@@ -21,14 +21,18 @@ typedef struct registry registry;
 typedef enum gateway_kind { GATEWAY_DTU_TCP, GATEWAY_HTTP_PUSH } gateway_kind;
 typedef enum meter_protocol { METER_DLT645, METER_PUSH } meter_protocol;
 
+// A device's contact is written at most this often, or each third of its interval if that is longer.
+#define CONTACT_WRITE_MS 20000
+
 // What presence.c remembers about a device; guarded by its lock.
 typedef struct contact {
-    instant_ms known_at;    // when this process learned of it
-    instant_ms seen_at;     // 0: not heard by this process
-    instant_ms written_at;  // the newest seen_at that is in the database
-    bool is_listed;         // waits to be written
-    instant_ms doubted_at;  // when silence was last looked into and another replica had heard it
-    bool is_lost;           // as far as this process knows
+    instant_ms known_at;             // when this process learned of it
+    instant_ms seen_at;              // 0: not heard by this process
+    instant_ms written_at;           // the newest seen_at that is in the database
+    _Atomic int32_t write_every_ms;  // set with the configuration
+    bool is_listed;                  // waits to be written
+    instant_ms doubted_at;           // when silence was last looked into and another replica had heard it
+    bool is_lost;                    // as far as this process knows
 } contact;
 
 typedef struct registry_meter registry_meter;
