@@ -23,7 +23,7 @@ const { values: options } = parseArgs({
     seconds: { type: 'string', default: '60' },
     burst: { type: 'string', default: '60' },
     settle: { type: 'string', default: '15' },
-    sample: { type: 'string', default: '100' },
+    sample: { type: 'string', default: '400' },
     replicas: { type: 'string', default: '1' },
   },
 });
@@ -50,6 +50,21 @@ const cpuMs = (pid) => {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
   return (Number(fields[11]) + Number(fields[12])) * 10;
 };
+
+// Of all processes of the private PostgreSQL server, the ended ones included.
+function postgresCpuMs(postmaster) {
+  const children = readFileSync(`/proc/${postmaster}/task/${postmaster}/children`, 'utf8').split(' ').filter(Boolean);
+  const ended = readFileSync(`/proc/${postmaster}/stat`, 'utf8').split(') ')[1].split(' ');
+  let sum = cpuMs(postmaster) + (Number(ended[13]) + Number(ended[14])) * 10;
+  for (const pid of children) {
+    try {
+      sum += cpuMs(pid);
+    } catch {
+      continue; // it ended meanwhile
+    }
+  }
+  return sum;
+}
 
 // Watches the sampled points: a list per point of [last_at, seen_at], each time it rose.
 function watch(stack, client, pointNums) {
@@ -158,7 +173,7 @@ async function run(stack, work) {
   const pointOf = new Map(rows.map((row) => [row.bus_address, row.num]));
   const watching = watch(stack, await stack.connect(), [...pointOf.values()]);
 
-  const warm = 10;
+  const warm = 30;  // every point is read three times before the first figure: loading configuration is not the steady state
   const total = warm + seconds + (burst ? settle + burst : 0);
   const truthPath = join(work, 'truth');
   const args = ['--config', config, '--truth', truthPath, '--truth-every', String(every), '--stats', '--time-scale', '60'];
@@ -166,7 +181,9 @@ async function run(stack, work) {
   if (burst) args.push('--burst', `10,${warm + seconds + settle},${burst}`);
   const begun = Date.now();
   const fleet = stack.spawn('fleet', program('penstock-fleet'), args);
+  const postmaster = Number(readFileSync(join((await stack.value('show data_directory')).toString(), 'postmaster.pid'), 'utf8').split('\n')[0]);
   const before = services.map((service) => cpuMs(service.pid));
+  const postgresBefore = postgresCpuMs(postmaster);
   const peaks = services.map(() => 0);
   while (fleet.isAlive) {
     await sleep(1000);
@@ -175,6 +192,9 @@ async function run(stack, work) {
     if (last) note(`${Math.round((Date.now() - begun) / 1000)} s: ${last.acknowledged} acknowledged, ${last.pending} pending, ${last.busy} busy`);
   }
   const stats = fleet.logs.at(-1);
+  const postgresMs = postgresCpuMs(postmaster) - postgresBefore; // before the counting below, which is not the product's
+  const servicesMs = services.map((service, i) => cpuMs(service.pid) - before[i]);
+  const load = readFileSync('/proc/loadavg', 'utf8').split(' ').slice(0, 3);
   note('waiting for the last balance');
   await waitFor(
     async () => {
@@ -212,8 +232,11 @@ async function run(stack, work) {
       service: service.name,
       rss_idle_mib: Math.round(memory_idle[i].rss / 1048576),
       rss_peak_mib: Math.round(peaks[i] / 1048576),
-      cpu_us_per_reading: Math.round(((cpuMs(service.pid) - before[i]) * 1000 * 100) / counts.readings) / 100,
+      cpu_us_per_reading: Math.round((servicesMs[i] * 100_000) / stats.acknowledged) / 100,
     })),
+    postgres_cpu_us_per_reading: Math.round((postgresMs * 100_000) / stats.acknowledged) / 100,
+    load_average: load,
+    last_balance_after_s: Math.round((Date.now() - begun) / 1000) - total,
     held: bounded,
   };
 }
