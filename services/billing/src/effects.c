@@ -305,7 +305,7 @@ static err_t change_points(db *conn, const point_columns *c, int64_t *out_found)
 
 static err_t post_points(effects *self, db *conn, fault *out_fault) {
     static err_t (*const WRITE[])(db *, const point_columns *, int64_t *) = {insert_points, move_points, change_points};
-    qsort(self->points.items, self->points.len, sizeof *self->points.items, compare_points);
+    if (self->points.len > 1) qsort(self->points.items, self->points.len, sizeof *self->points.items, compare_points);
     point_columns columns[ARRAY_LEN(WRITE)];
     for (size_t i = 0; i < ARRAY_LEN(WRITE); i++) columns_init(&columns[i], self->memory, self->points.len + 1);
     for (size_t i = 0; i < self->points.len; i++) {

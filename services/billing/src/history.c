@@ -88,7 +88,7 @@ static bool is_same(const reading_record *a, const reading_record *b) {
 }
 
 static void group(history *self, meter_poll **out_polls, size_t *out_count) {
-    qsort(self->records.items, self->records.len, sizeof *self->records.items, compare_records);
+    if (self->records.len > 1) qsort(self->records.items, self->records.len, sizeof *self->records.items, compare_records);
     size_t kept = 0;
     for (size_t i = 0; i < self->records.len; i++)
         if (kept == 0 || !is_same(&self->records.items[kept - 1].reading, &self->records.items[i].reading))
