@@ -1,10 +1,11 @@
--- What applies to usage points over time, read from core. $1 companies and $2 usage points run in parallel.
+-- What applies to usage points over time, read from core. $1 companies and $2 usage points run in parallel;
+-- a point may be named twice.
 
 -- name: setup_points
 -- One row per usage point that exists.
 select up.company_id, up.num, up.property_num, up.utility, up.rated_power_w, p.partition, p.time_zone, p.currency, p.calendar_name,
        s.legal_entity_num
-from unnest($1::integer[], $2::bigint[]) as wanted (company_id, num)
+from (select distinct w.company_id, w.num from unnest($1::integer[], $2::bigint[]) as w (company_id, num)) wanted
 join core.usage_point up on up.company_id = wanted.company_id and up.num = wanted.num
 join core.property p on p.company_id = up.company_id and p.num = up.property_num
 left join core.property_seller s on s.company_id = up.company_id and s.property_num = up.property_num and s.item = up.utility
@@ -13,7 +14,7 @@ order by up.num;
 -- name: setup_installations
 select ci.usage_point_num, ci.channel_num, ci.from_at, ci.to_at, ci.opening_value, ci.closing_value, c.ratio_num, c.ratio_den,
        mm.register_max, mm.protocol, array_to_string(mm.period_registers, ',')
-from unnest($1::integer[], $2::bigint[]) as wanted (company_id, num)
+from (select distinct w.company_id, w.num from unnest($1::integer[], $2::bigint[]) as w (company_id, num)) wanted
 join core.channel_installation ci on ci.company_id = wanted.company_id and ci.usage_point_num = wanted.num
 join core.channel c on c.company_id = ci.company_id and c.num = ci.channel_num
 join core.meter m on m.company_id = c.company_id and m.num = c.meter_num
@@ -22,14 +23,14 @@ order by ci.usage_point_num, ci.from_at, ci.num;
 
 -- name: setup_holders
 select h.usage_point_num, h.account_num, h.purse_num, h.from_at, h.to_at
-from unnest($1::integer[], $2::bigint[]) as wanted (company_id, num)
+from (select distinct w.company_id, w.num from unnest($1::integer[], $2::bigint[]) as w (company_id, num)) wanted
 join core.usage_point_account h on h.company_id = wanted.company_id and h.usage_point_num = wanted.num
 order by h.usage_point_num, h.from_at;
 
 -- name: setup_assignments
 -- Those of the usage point and its property's defaults, as known at $3, in the order in which they take effect.
 select up.num, a.tariff_num, a.from_at, a.usage_point_num is not null
-from unnest($1::integer[], $2::bigint[]) as wanted (company_id, num)
+from (select distinct w.company_id, w.num from unnest($1::integer[], $2::bigint[]) as w (company_id, num)) wanted
 join core.usage_point up on up.company_id = wanted.company_id and up.num = wanted.num
 join core.tariff_assignment a on a.company_id = up.company_id and a.property_num = up.property_num and a.utility = up.utility
     and (a.usage_point_num is null or a.usage_point_num = up.num)
