@@ -104,7 +104,8 @@ static err_t start(service *svc, fault *out_fault) {
     app->zones = zone_set_new(SV(ZONE_FILES_FOLDER));
     app->feed = feed_new(app);
     app->guesses = guesses_new();
-    CHECK(sem_init(&app->hashing, 0, (unsigned)settings_int(set, "PENSTOCK_API_PASSWORD_HASHES")) == 0);
+    CHECK(pthread_mutex_init(&app->hash_lock, NULL) == 0 && pthread_cond_init(&app->hash_ended, NULL) == 0);
+    app->hashes_free = settings_int(set, "PENSTOCK_API_PASSWORD_HASHES");
     make_metrics(app);
     httpd_options options = listener_options(svc, app);
     err_t err = httpd_start(&options, &app->http, out_fault);
@@ -128,7 +129,8 @@ static void stop(service *svc) {
     feed_free(app->feed);
     guesses_free(app->guesses);
     zone_set_free(app->zones);
-    sem_destroy(&app->hashing);
+    pthread_cond_destroy(&app->hash_ended);
+    pthread_mutex_destroy(&app->hash_lock);
     mem_free(app);
 }
 

@@ -1,7 +1,7 @@
 // The service as a whole, and what one HTTP worker holds.
 #pragma once
 
-#include <semaphore.h>
+#include <pthread.h>
 
 #include "documents/zone_files.h"
 #include "guesses.h"
@@ -16,7 +16,10 @@ struct api_app {
     zone_set *zones;
     feed *feed;
     guesses *guesses;  // failed log-ins by address
-    sem_t hashing;     // password hashes that may run at once: each takes 64 MiB
+    // Password hashes that may begin now; each takes 64 MiB while it runs.
+    pthread_mutex_t hash_lock;
+    pthread_cond_t hash_ended;
+    int64_t hashes_free;
     bool is_behind_proxy;
     metric *answers[6];  // by hundreds of the status
     metric *duration;

@@ -2,8 +2,6 @@
 // milliseconds and 64 MiB, and only a few run at once.
 #include "session.h"
 
-#include <errno.h>
-#include <string.h>
 #include <time.h>
 
 #include "answer.h"
@@ -142,16 +140,31 @@ static bool may_try(log_in *self) {
     return false;
 }
 
-static err_t check_password(log_in *self, bool *out_right) {
+// Waits for its turn at most HASH_WAIT_MS.
+static bool begin_hash(api_app *app) {
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += HASH_WAIT_MS / 1000;
-    sem_t *hashing = &self->worker->app->hashing;
-    int result;
-    while ((result = sem_timedwait(hashing, &until)) != 0 && errno == EINTR) {}
-    if (result != 0) return ERR_BUSY;
+    pthread_mutex_lock(&app->hash_lock);
+    int result = 0;
+    while (app->hashes_free == 0 && result == 0) result = pthread_cond_timedwait(&app->hash_ended, &app->hash_lock, &until);
+    bool is_turn = app->hashes_free > 0;
+    if (is_turn) app->hashes_free--;
+    pthread_mutex_unlock(&app->hash_lock);
+    return is_turn;
+}
+
+static void end_hash(api_app *app) {
+    pthread_mutex_lock(&app->hash_lock);
+    app->hashes_free++;
+    pthread_cond_signal(&app->hash_ended);
+    pthread_mutex_unlock(&app->hash_lock);
+}
+
+static err_t check_password(log_in *self, bool *out_right) {
+    if (!begin_hash(self->worker->app)) return ERR_BUSY;
     bool matches = crypto_password_verify(self->password, self->hash.len > 0 ? self->hash : sv_of(NOBODYS_HASH));
-    sem_post(hashing);
+    end_hash(self->worker->app);
     *out_right = matches && self->operator_num != 0;
     return ERR_OK;
 }

@@ -148,7 +148,7 @@ describe('the contract', { timeout: 120_000 }, () => {
     assert.equal(new Set(ids).size, ids.length);
     for (const charge of whole.items.slice(0, 3)) {
       const { data: why } = await call('get', '/api/v1/charges/{id}/explanation', { id: charge.id, headers: { 'accept-language': 'zh-CN' } });
-      const micro = (text) => BigInt(text.replace(/^(-?)(\d+)(?:\.(\d+))?$/, (_, sign, w, f = '') => `${sign}${w}${f.padEnd(6, '0')}`));
+      const micro = (text) => BigInt(text.replace(/^(-?)(\d+)(?:\.(\d+))?$/, (_, sign, w, f = '') => `${sign}${w}${f.padEnd(30, '0')}`));
       assert.equal(micro(why.total) - micro(why.already_charged), micro(why.charge.amount));
       assert.equal(why.lines.reduce((sum, line) => sum + micro(line.amount_after), 0n), micro(why.unrounded_total));
       for (const line of why.lines) assert.equal(micro(line.amount_after) - micro(line.amount_before), micro(line.amount));

@@ -5,7 +5,7 @@ export type Problem = components['schemas']['Problem'];
 
 export class ProblemError extends Error {
   readonly status: number;
-  /** Stable, from the server's table: the last segment of the problem's type. "network" where no answer came. */
+  /** Stable, from the server's table: the last part of the problem's type. "network" where no answer came. */
   readonly code: string;
   readonly requestId: string | undefined;
   readonly errors: NonNullable<Problem['errors']>;
@@ -24,8 +24,8 @@ export class ProblemError extends Error {
 
 function codeOf(type: string | undefined, status: number): string {
   if (status === 0) return 'network';
-  const last = type?.split('/').pop();
-  return last && last !== 'about:blank' ? last : `http-${status}`;
+  const last = type?.split(/[/:]/).pop();
+  return last && type !== 'about:blank' ? last : `http-${status}`;
 }
 
 export type ProblemClass = 'network' | 'session' | 'permission' | 'missing' | 'later' | 'input' | 'stale' | 'other';
