@@ -136,7 +136,10 @@ static void polls_form(const reading_list *list, stored_polls *out) {
         const stored_reading *one = &list->items[i];
         const stored_reading *before = i > 0 ? &list->items[i - 1] : NULL;
         bool is_same_poll = before && before->at == one->at && before->channel == one->channel;
-        if (is_same_poll && before->reg == one->reg) continue;
+        if (is_same_poll && before->reg == one->reg) {
+            out->contradictions += before->value != one->value || before->quality != one->quality || before->flags != one->flags;
+            continue;
+        }
         if (!is_same_poll) {
             if (has_total) vec_push(&out->list, poll);
             poll = (charging_poll){.channel = one->channel, .at = one->at, .quality = one->quality, .flags = one->flags};

@@ -89,6 +89,7 @@ test('billing charges all of it, without alarms from the past', async () => {
   assert.ok((await count('core.usage_point')) > (await count('billing.purse')), 'some rooms are not opened');
   assert.equal(await stack.value("select count(*)::integer from billing.outbox where type = 'level_changed'"), 0);
   assert.equal(await count('billing.quarantine'), 0);
+  await waitFor(async () => (await count('billing.day')) >= METERS * DAYS, { what: 'all days packed', within_ms: 60_000, every_ms: 200 });
   assert.equal(await count('billing.dead_letter'), 0);
 });
 
@@ -157,6 +158,10 @@ const TAMPERINGS = [
   ['a sale nobody posted', 'delete from billing.posting where key = (select min(key) from billing.posting)', /0 postings name it/],
   ['a block that is gone', 'delete from ingest.reading_block where id = (select min(id) from ingest.reading_block)', /in the journal 0 times/],
   ['a reading stored twice', 'insert into billing.reading select * from billing.reading order by channel_num, read_at limit 1', /stored 2 times/],
+  ['a packed day', `
+    update billing.day set readings = set_byte(readings, length(readings) - 1, (get_byte(readings, length(readings) - 1) + 2) % 128)
+    where (usage_point_num, day) = (select usage_point_num, day from billing.day order by usage_point_num, day limit 1)`,
+  /differ between row and packed day|cannot be read/],
   ['a charge moved in time', `update billing.charge set to_at = to_at + interval '1 second'
     where id = (select min(id) from billing.charge)`, /begins at/],
 ];

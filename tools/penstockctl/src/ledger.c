@@ -98,6 +98,7 @@ static int ledger_verify(const char *code) {
     if (err) return ctl_db_fault(conn, "verifying the ledger", err);
     check_print(&points.tiling, &differences);
     check_print(&points.position, &differences);
+    check_print(&points.copies, &differences);
     check_print(&points.rating, &differences);
     printf("%-44s %12lld\n", "readings charged again", (long long)points.readings);
     printf("%-44s %12lld\n", "usage points left out: they wait", (long long)points.waiting);

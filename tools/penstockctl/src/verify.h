@@ -21,6 +21,7 @@ typedef struct verify_points {
     verify_check tiling;
     verify_check rating;
     verify_check position;
+    verify_check copies;
     int64_t waiting;  // points that stand still or wait for a replay: not compared
     int64_t readings;
 } verify_points;

@@ -71,7 +71,8 @@ static err_t batch_verify(verifier *self, const point_row *points, size_t count,
 err_t verify_points_run(db *conn, int32_t company, instant_ms now, verify_points *out) {
     *out = (verify_points){.tiling = {.name = "base charges tile each usage point"},
                            .rating = {.name = "charging again gives the same amounts"},
-                           .position = {.name = "points stand at their last reading"}};
+                           .position = {.name = "points stand at their last reading"},
+                           .copies = {.name = "packed days hold what was read"}};
     AUTO_ZONE_SET zones = zone_set_new(SV(ZONE_FILES_FOLDER));
     AUTO_SETUPS all = setups_new(zones);
     AUTO_RATING_CACHE cache = rating_cache_new(RATING_CACHE_ENTRIES);
@@ -213,6 +214,10 @@ static err_t rating_check(verifier *self, const point_row *point, const charging
         return ERR_OK;
     }
     if (err) return err;
+    self->out->copies.checked += (int64_t)polls.list.len;
+    if (polls.contradictions)
+        verify_differ(&self->out->copies, "%zu readings of usage point %lld differ between row and packed day", polls.contradictions,
+                      (long long)point->num);
     rerun run = {.is_strict = self->base_count == self->charges.len};
     charging_point again;
     charging_point_init(&again);
@@ -231,10 +236,14 @@ static err_t rating_check(verifier *self, const point_row *point, const charging
                       (long long)point->num);
     for (size_t i = 0; i < self->charges.len; i++)
         sums_add(&run.sums, self->charges.items[i].account, self->charges.items[i].amount, self->charges.items[i].quantity);
-    for (size_t i = 0; i < run.sums.len; i++)
+    for (size_t i = 0; i < run.sums.len; i++) {
         if (run.sums.amount[i] != 0)
             verify_differ(&self->out->rating, "account %lld at usage point %lld was charged %lld more than its readings give",
                           (long long)run.sums.account[i], (long long)point->num, (long long)run.sums.amount[i]);
+        if (run.sums.quantity[i] != 0)
+            verify_differ(&self->out->rating, "account %lld at usage point %lld was charged for %lld more than its readings give",
+                          (long long)run.sums.account[i], (long long)point->num, (long long)run.sums.quantity[i]);
+    }
     return ERR_OK;
 }
 

@@ -9,6 +9,7 @@
 
 typedef struct stored_polls {
     VEC(charging_poll) list;
+    size_t contradictions;  // readings whose hot row and packed copy differ; the hot one is in the list
 } stored_polls;
 
 typedef struct stored_range {
