@@ -1,4 +1,5 @@
--- What applies to usage points over time, read from core. $1 companies and $2 usage points run in parallel;
+-- What applies to usage points over time, read from core. $1 companies and $2 usage points run in parallel; a pair that
+-- occurs twice counts once.
 -- a point may be named twice.
 
 -- name: setup_points
@@ -40,7 +41,7 @@ order by up.num, a.from_at, a.known_at, a.num;
 -- name: setup_versions
 -- The versions of tariffs, as known at $3, in the order in which they take effect.
 select v.company_id, v.tariff_num, v.num, v.effective_from, v.document
-from unnest($1::integer[], $2::bigint[]) as wanted (company_id, num)
+from (select distinct * from unnest($1::integer[], $2::bigint[])) as wanted (company_id, num)
 join core.tariff_version v on v.company_id = wanted.company_id and v.tariff_num = wanted.num
 where v.published_at <= $3
 order by v.tariff_num, v.effective_from, v.version;
@@ -56,6 +57,6 @@ order by 1;
 -- name: setup_channel_points
 -- The usage points that channels measure or measured.
 select distinct ci.channel_num, ci.usage_point_num
-from unnest($1::integer[], $2::bigint[]) as wanted (company_id, num)
+from (select distinct * from unnest($1::integer[], $2::bigint[])) as wanted (company_id, num)
 join core.channel_installation ci on ci.company_id = wanted.company_id and ci.channel_num = wanted.num
 order by 1, 2;
