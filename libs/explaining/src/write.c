@@ -221,6 +221,13 @@ static void put_decimal(json_writer *out, const char *key, int128 value, int32_t
     json_put_text(out, key, (sv){text, len});
 }
 
+// As everywhere in the API: at least the currency's minor digits.
+static void put_money(json_writer *out, const char *key, money_micro amount) {
+    char text[DECIMAL_TEXT_MAX];
+    size_t len = decimal_format(amount, MONEY_SCALE, 2, text);
+    json_put_text(out, key, (sv){text, len});
+}
+
 static int32_t offset_at(const explanation *self, instant_ms at) { return zone_local_time(self->zone, at).offset_s; }
 
 static void put_time(const explanation *self, json_writer *out, const char *key, instant_ms at) {
@@ -247,7 +254,7 @@ static void charge_put(const explanation *self, sv charge_id, json_writer *out) 
     put_time(self, out, "booked_at", self->booked_at);
     put_decimal(out, "quantity", self->quantity, QUANTITY_SCALE);
     json_put_text(out, "unit", sv_of(self->unit));
-    put_decimal(out, "amount", self->amount, MONEY_SCALE);
+    put_money(out, "amount", self->amount);
     json_put_text(out, "currency", sv_of(self->currency));
     json_close_object(out);
 }
@@ -336,7 +343,7 @@ void explanation_write_json(const explanation *self, text_locale in, sv charge_i
     json_put_integer(out, "scale", self->rounding_scale);
     json_put_text(out, "at", self->rounds_each_line ? SV("line") : SV("total"));
     json_close_object(out);
-    put_decimal(out, "total", self->total, MONEY_SCALE);
-    put_decimal(out, "already_charged", self->already_charged, MONEY_SCALE);
+    put_money(out, "total", self->total);
+    put_money(out, "already_charged", self->already_charged);
     json_close_object(out);
 }

@@ -152,7 +152,7 @@ static void json(void **state) {
     assert_non_null(strstr(text, "{\"name\":\"VAT\",\"kind\":\"percent\",\"period\":null,\"tier\":null,\"quantity_before\":null"));
     assert_non_null(strstr(text,
                            "\"unrounded_total\":\"7.440235\",\"rounding\":{\"mode\":\"half_up\",\"scale\":2,\"at\":\"total\"},"
-                           "\"total\":\"7.44\",\"already_charged\":\"5.7\"}"));
+                           "\"total\":\"7.44\",\"already_charged\":\"5.70\"}"));
 }
 
 static void nobodys_usage(void **state) {
