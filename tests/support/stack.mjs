@@ -232,7 +232,10 @@ export class Stack {
   async spawnService(name, env = {}, args = []) {
     const ports = { admin: await freePort() };
     const listen = { PENSTOCK_ADMIN_LISTEN: `127.0.0.1:${ports.admin}` };
-    if (name === 'api') listen.PENSTOCK_API_LISTEN = `127.0.0.1:${(ports.http = await freePort())}`;
+    if (name === 'api') {
+      listen.PENSTOCK_API_LISTEN = `127.0.0.1:${(ports.http = await freePort())}`;
+      listen.PENSTOCK_WEB_DIR = path.join(ROOT, 'web/dist');
+    }
     if (name === 'ingest') {
       listen.PENSTOCK_INGEST_HTTP_LISTEN = `127.0.0.1:${(ports.http = await freePort())}`;
       listen.PENSTOCK_INGEST_TCP_LISTEN = `127.0.0.1:${(ports.tcp = await freePort())}`;
