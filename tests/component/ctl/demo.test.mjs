@@ -111,6 +111,7 @@ test('the ledger is proven', async () => {
   assert.match(stdout, /the ledger is proven/);
   assert.match(stdout, new RegExp(`readings charged again +${METERS * DAYS * 24}`));
   assert.equal((await verify('--company', 'haigang')).code, 0);
+  assert.match(stdout, new RegExp(`claimed records are stored or set aside +${METERS * DAYS * 24}`));
   const unknown = await verify('--company', 'nobody');
   assert.equal(unknown.code, 2);
   assert.match(unknown.stderr, /nobody/);
@@ -158,6 +159,9 @@ const TAMPERINGS = [
   ['a sale nobody posted', 'delete from billing.posting where key = (select min(key) from billing.posting)', /0 postings name it/],
   ['a block that is gone', 'delete from ingest.reading_block where id = (select min(id) from ingest.reading_block)', /in the journal 0 times/],
   ['a reading stored twice', 'insert into billing.reading select * from billing.reading order by channel_num, read_at limit 1', /stored 2 times/],
+  ['a reading that is gone', `
+    delete from billing.reading where (channel_num, read_at) = (select channel_num, read_at from billing.reading order by read_at, channel_num offset 5 limit 1)`,
+  /was claimed but is neither stored nor set aside/],
   ['a packed day', `
     update billing.day set readings = set_byte(readings, length(readings) - 1, (get_byte(readings, length(readings) - 1) + 2) % 128)
     where (usage_point_num, day) = (select usage_point_num, day from billing.day order by usage_point_num, day limit 1)`,

@@ -75,6 +75,15 @@ test('one that contradicts its neighbours is set aside and changes nothing', asy
   assert.equal(JSON.parse((await stack.ctl(['status', '--json'])).stdout).quarantine, 1);
 });
 
+test('a repetition is no loss', async () => {
+  await journal(room.last_at.getTime() + HOUR_MS, room.last_value + 23_000n, HISTORY);
+  await journal(room.last_at.getTime() + 12 * HOUR_MS, room.last_value + 24_000n, 0);
+  await waitFor(async () => (await stack.value('select count(*)::integer from billing.block_claim where block_id <= 100')) === blocks, { what: 'all blocks claimed' });
+  const { code, stdout } = await verify();
+  assert.equal(code, 0, stdout);
+  assert.equal((await corrections()).length, 1);
+});
+
 test('a wrong correction is found', async () => {
   await billing.stop();
   await stack.query(`

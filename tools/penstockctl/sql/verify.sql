@@ -126,3 +126,28 @@ order by p.num
 select c.id, c.kind, c.account_num, c.channel_num, c.epoch, c.from_at, c.to_at, c.from_value, c.to_value, c.quantity, c.amount_micro,
        c.tariff_version_num
 from billing.charge c where c.usage_point_num = $1 order by c.kind, c.from_at, c.id
+
+-- name: verify_claimed_records
+-- How many records the blocks hold that were claimed in the last two days.
+select coalesce(sum(b.record_count), 0)::bigint
+from billing.block_claim k join ingest.reading_block b on b.partition = k.partition and b.id = k.block_id
+where k.claimed_at > $1::timestamptz - interval '2 days'
+
+-- name: verify_incomplete_blocks
+-- Blocks claimed in the last two days of which a record was neither stored nor set aside, with the numbers of those that were.
+with kept as (
+    select r.block_id, r.record_no from billing.reading r where r.booked_at > $1::timestamptz - interval '3 days'
+    union select q.block_id, q.record_no from billing.quarantine q where q.created_at > $1::timestamptz - interval '3 days'
+    union select d.block_id, d.record_no from billing.dead_letter d where d.created_at > $1::timestamptz - interval '3 days'),
+counted as (select block_id, count(*) as n, array_agg(record_no::integer) as numbers from kept group by block_id)
+select b.id, b.records, coalesce(c.numbers, array[]::integer[])
+from billing.block_claim k join ingest.reading_block b on b.partition = k.partition and b.id = k.block_id
+left join counted c on c.block_id = b.id
+where k.claimed_at > $1::timestamptz - interval '2 days' and coalesce(c.n, 0) <> b.record_count
+
+-- name: verify_lost_records
+-- Which of these readings are stored under no block: a repetition is stored already, with the same value.
+select w.ordinal
+from unnest($1::integer[], $2::bigint[], $3::smallint[], $4::timestamptz[], $5::bigint[]) as w (ordinal, channel_num, register, read_at, value)
+where not exists (select from billing.reading r
+                  where r.channel_num = w.channel_num and r.read_at = w.read_at and r.register = w.register and r.value = w.value)

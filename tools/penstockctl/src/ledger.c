@@ -93,6 +93,9 @@ static int ledger_verify(const char *code) {
         err = set_run(conn, &SETS[i], company, now, &check);
         if (!err) check_print(&check, &differences);
     }
+    verify_check records;
+    if (!err) err = verify_records_run(conn, company, now, &records);
+    if (!err) check_print(&records, &differences);
     verify_points points;
     if (!err) err = verify_points_run(conn, company, now, &points);
     if (err) return ctl_db_fault(conn, "verifying the ledger", err);

@@ -28,3 +28,6 @@ typedef struct verify_points {
 
 // In a snapshot; `company` 0 is all.
 err_t verify_points_run(db *conn, int32_t company, instant_ms now, verify_points *out) MUST_CHECK;
+
+// Whether the records of the blocks claimed in the last two days are all accounted for.
+err_t verify_records_run(db *conn, int32_t company, instant_ms now, verify_check *out) MUST_CHECK;
