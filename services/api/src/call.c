@@ -74,6 +74,7 @@ static err_t run(api_call *call, api_worker *worker, const api_route *route, fau
 static err_t open_call(api_call *call, const api_route *route, db_tx *tx, fault *out_fault) {
     call->operator_num = call->session->operator_num;
     LOG_SCOPE(scope, LOG_I("company", call->company), LOG_I("operator", call->operator_num));
+    (void)scope;  // it acts by ending
     if (!session_scope(call->session, route->permission, call->memory, &call->properties, &call->property_count))
         return fault_set(out_fault, ERR_FORBIDDEN, "", "your roles do not include this");
     err_t err = route->handler(call, out_fault);

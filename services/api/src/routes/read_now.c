@@ -12,19 +12,28 @@
 
 typedef struct channel_row {
     int64_t usage_point, channel, meter, gateway;
-    sv kind;
+    bool can_be_asked;
 } channel_row;
 
-static err_t find_channel(api_call *call, db_rows *rows, channel_row *out, fault *out_fault) {
+static err_t find_channel(api_call *call, channel_row *out, fault *out_fault) {
     uuid id;
+    AUTO(db_rows) rows = {0};
+    *out = (channel_row){0};
     err_t err = api_call_id(call, "id", &id, out_fault);
-    if (!err) err = db_query_one(call->conn, &SQL_READ_NOW_CHANNEL, DB_PARAMS(DB_UUID(id), api_call_properties(call)), rows);
+    if (!err) err = db_query_one(call->conn, &SQL_READ_NOW_CHANNEL, DB_PARAMS(DB_UUID(id), api_call_properties(call)), &rows);
     if (err) return err;
-    *out = (channel_row){db_i64(rows, 0, 0), db_i64(rows, 0, 2), db_i64(rows, 0, 3), db_i64(rows, 0, 4), db_text(rows, 0, 5)};
-    if (out->gateway == 0) return fault_set(out_fault, ERR_CONFLICT, "", "no meter measures this usage point now");
-    if (!sv_equal(out->kind, SV("dtu_tcp")))
-        return api_call_refuse(call, PROBLEM_NO_DOWNLINK, out_fault, "", "the gateway only pushes and cannot be asked");
+    *out = (channel_row){.usage_point = db_i64(&rows, 0, 0),
+                         .channel = db_i64(&rows, 0, 2),
+                         .meter = db_i64(&rows, 0, 3),
+                         .gateway = db_i64(&rows, 0, 4),
+                         .can_be_asked = sv_equal(db_text(&rows, 0, 5), SV("dtu_tcp"))};
     return ERR_OK;
+}
+
+static err_t check_reach(api_call *call, const channel_row *where, fault *out_fault) {
+    if (where->gateway == 0) return fault_set(out_fault, ERR_CONFLICT, "", "no meter measures this usage point now");
+    if (where->can_be_asked) return ERR_OK;
+    return api_call_refuse(call, PROBLEM_NO_DOWNLINK, out_fault, "", "the gateway only pushes and cannot be asked");
 }
 
 // Bus time is scarce: a company may not fill it with requests.
@@ -69,27 +78,16 @@ static void add_location(api_call *call, sv body) {
 err_t read_now(api_call *call, fault *out_fault) {
     channel_row where;
     idempotency_earlier earlier;
-    AUTO(db_rows) rows = {0};
-    err_t err = find_channel(call, &rows, &where, out_fault);
-    if (err == ERR_NOT_FOUND) return err;
-    fault refused_why = *out_fault;
-    err_t refused = err;
-    bool has_problem = call->has_problem;
-    // A key is asked for before anything else is said about an existing point.
-    call->has_problem = false;
-    err = idempotency_begin(call, &earlier, out_fault);
+    err_t err = find_channel(call, &where, out_fault);
+    if (!err) err = idempotency_begin(call, &earlier, out_fault);
     if (err) return err;
     if (earlier.is_there) {
         add_location(call, earlier.body);
         return ERR_OK;
     }
-    if (refused) {
-        *out_fault = refused_why;
-        call->has_problem = has_problem;
-        return refused;
-    }
     uuid id = uuid_v7_now();
-    err = check_rate(call, out_fault);
+    err = check_reach(call, &where, out_fault);
+    if (!err) err = check_rate(call, out_fault);
     if (!err) err = write_request(call, &where, id);
     if (!err) err = write_state(call, id, out_fault);
     if (!err) err = idempotency_end(call, 202);
