@@ -1,212 +1,434 @@
 // A second implementation of the rating rules, for tests only: written from the rules, in another language and another
-// style. It works with exact fractions and finds periods by asking, at every quarter of an hour, which band the local
-// clock is in; nothing here is fast or shared with the engine.
+// style, with exact fractions; nothing here is shared with the engine.
 //
-// rateReadings(tariff, readings) → amounts charged at each reading, in millionths of the currency, as BigInt.
-// readings: [{ at: milliseconds, value: BigInt milli-units }], times and values rising.
+//   const account = new Account();
+//   account.charge(tariff, { from, to, quantity | perPeriod, holder, closing })   → millionths of the currency
+//   quote(tariff, usage) → millionths
+import { changesWithin, civil, dayNumber, dayStart, localDay, localMinute } from './local_time.mjs';
 
-const QUARTER = 15 * 60 * 1000;
-const DAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
+const QUARTER = 15 * 60_000;
+const MINUTE = 60_000;
+const WEEKDAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
+const FOREVER = { from: -Infinity, to: Infinity };
 
-// Fractions of BigInt.
-const gcd = (a, b) => (b === 0n ? (a < 0n ? -a : a) : gcd(b, a % b));
-export const fraction = (n, d = 1n) => {
-  const g = gcd(n, d) || 1n;
-  return d < 0n ? { n: -n / g, d: -d / g } : { n: n / g, d: d / g };
+// Fractions of BigInt; reduced only where denominators differ.
+const gcd = (a, b) => {
+  while (b) [a, b] = [b, a % b];
+  return a < 0n ? -a : a;
 };
-const plus = (a, b) => fraction(a.n * b.d + b.n * a.d, a.d * b.d);
-const times = (a, b) => fraction(a.n * b.n, a.d * b.d);
+const fraction = (n, d = 1n) => ({ n, d });
 const ZERO = fraction(0n);
-
-export function decimal(text) {
-  const [, sign, whole, part = ''] = /^(-?)(\d+)(?:\.(\d+))?$/.exec(text);
-  const value = BigInt(whole + part) * (sign ? -1n : 1n);
-  return fraction(value, 10n ** BigInt(part.length));
+function plus(a, b) {
+  if (a.d === b.d) return fraction(a.n + b.n, a.d);
+  if (a.n === 0n) return b;
+  if (b.n === 0n) return a;
+  const g = gcd(a.d, b.d);
+  return fraction(a.n * (b.d / g) + b.n * (a.d / g), a.d * (b.d / g));
 }
+const minus = (a, b) => plus(a, fraction(-b.n, b.d));
+const times = (a, b) => fraction(a.n * b.n, a.d * b.d);
+const isLess = (a, b) => a.n * b.d < b.n * a.d;
+const sumOf = (list) => list.reduce(plus, ZERO);
+
+const decimals = new Map();
+function decimal(text) {
+  let found = decimals.get(text);
+  if (!found) {
+    const [, sign, whole, part = ''] = /^(-?)(\d+)(?:\.(\d+))?$/.exec(text);
+    found = fraction(BigInt(whole + part) * (sign ? -1n : 1n), 10n ** BigInt(part.length));
+    if (decimals.size > 100_000) decimals.clear();
+    decimals.set(text, found);
+  }
+  return found;
+}
+const milli = (text) => {
+  const { n, d } = decimal(text);
+  return (n * 1000n) / d;
+};
 
 const floorDivide = (n, d) => (n >= 0n || n % d === 0n ? n / d : n / d - 1n);
 
-// A fraction of the currency to millionths, rounded at `scale` decimals.
-export function rounded(value, { mode, scale }) {
-  const unit = 10n ** BigInt(scale);
-  const n = value.n * unit;
-  const floor = floorDivide(n, value.d);
-  const rest = n - floor * value.d; // 0 ≤ rest < d
-  let whole = floor;
+// n / d to a whole number.
+function roundWhole(n, d, mode) {
+  const floor = floorDivide(n, d);
+  const rest = n - floor * d; // 0 ≤ rest < d
+  if (rest === 0n) return floor;
   const isNegative = n < 0n;
-  if (rest !== 0n) {
-    const twice = rest * 2n;
-    if (mode === 'ceil') whole += 1n;
-    else if (mode === 'truncate') whole += isNegative ? 1n : 0n;
-    else if (twice > value.d) whole += 1n;
-    else if (twice === value.d && (mode === 'half_even' ? floor % 2n !== 0n : !isNegative)) whole += 1n;
-  }
-  return whole * 10n ** BigInt(6 - scale);
+  if (mode === 'ceil') return floor + 1n;
+  if (mode === 'truncate') return isNegative ? floor + 1n : floor;
+  const twice = rest * 2n;
+  if (twice !== d) return twice > d ? floor + 1n : floor;
+  if (mode === 'half_even') return floor % 2n === 0n ? floor : floor + 1n;
+  return isNegative ? floor : floor + 1n;
 }
 
-// Local civil time, by the platform's own zone data.
-const formatters = new Map();
-const localCache = new Map();
-function local(zone, at) {
-  const key = `${zone} ${Math.floor(at / QUARTER)}`;
-  let parts = localCache.get(key);
-  if (!parts) {
-    if (!formatters.has(zone)) {
-      formatters.set(
-        zone,
-        new Intl.DateTimeFormat('en-US-u-hc-h23', {
-          timeZone: zone, year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', weekday: 'short',
-        }),
-      );
-    }
-    const found = Object.fromEntries(formatters.get(zone).formatToParts(at).map(({ type, value }) => [type, value]));
-    parts = {
-      year: Number(found.year), date: `${found.year.padStart(4, '0')}-${found.month}-${found.day}`, monthDay: `${found.month}-${found.day}`,
-      minute: Number(found.hour) * 60 + Number(found.minute), weekday: found.weekday.toLowerCase(), day: Number(found.day), month: Number(found.month),
-    };
-    if (localCache.size > 500_000) localCache.clear();
-    localCache.set(key, parts);
-  }
-  return parts;
-}
+// A fraction of the currency to millionths.
+const rounded = (value, { mode, scale }) => roundWhole(value.n * 10n ** BigInt(scale), value.d, mode) * 10n ** BigInt(6 - scale);
+
+// ---- calendar
 
 const minutes = (text) => Number(text.slice(0, 2)) * 60 + Number(text.slice(3));
-const isWithinDates = (row, monthDay) =>
-  row.from <= row.to ? row.from <= monthDay && monthDay <= row.to : monthDay >= row.from || monthDay <= row.to;
+const two = (n) => String(n).padStart(2, '0');
+const periodNames = (tariff) => tariff.periods ?? ['flat'];
 
-function dayKinds(tariff, where) {
-  if (tariff.holidays?.includes(where.date)) return 'holiday';
-  if (tariff.workdays?.includes(where.date)) return 'workday';
-  return where.weekday;
-}
-
-// The first row that matches the local day. A holiday is matched by holiday rows only if one exists, else as its weekday.
-function rowOf(tariff, where) {
-  const kind = dayKinds(tariff, where);
+function rowOfDay(tariff, day) {
+  const { year, month, day: date, weekday } = civil(day);
+  const monthDay = `${two(month + 1)}-${two(date)}`;
+  const whole = `${year}-${monthDay}`;
   const matches = (row, wanted) => {
-    if (row.flag && !tariff.flagged_days?.[row.flag]?.includes(where.date)) return false;
-    return isWithinDates(row, where.monthDay) && row.days.includes(wanted);
+    if (row.flag && !tariff.flagged_days?.[row.flag]?.includes(whole)) return false;
+    const inside = row.from <= row.to ? row.from <= monthDay && monthDay <= row.to : monthDay >= row.from || monthDay <= row.to;
+    return inside && row.days.includes(wanted);
   };
-  const special = kind === 'holiday' || kind === 'workday';
-  const isNamed = special && tariff.calendar.some((row) => row.days.includes(kind));
-  return tariff.calendar.find((row) => matches(row, isNamed ? kind : where.weekday));
+  const kind = tariff.holidays?.includes(whole) ? 'holiday' : tariff.workdays?.includes(whole) ? 'workday' : WEEKDAYS[weekday];
+  return tariff.calendar.find((row) => matches(row, kind)) ?? tariff.calendar.find((row) => matches(row, WEEKDAYS[weekday]));
 }
 
-function periodAt(tariff, at) {
-  const names = tariff.periods ?? ['flat'];
-  if (!tariff.calendar) return names[0];
-  const where = local(tariff.time_zone, at);
-  const row = rowOf(tariff, where);
+function periodInRow(row, minute) {
   for (const band of row.bands) {
     const from = minutes(band.from);
     const to = minutes(band.to);
-    const inside = from < to ? from <= where.minute && where.minute < to : where.minute >= from || where.minute < to;
-    if (inside) return band.period;
+    if (from < to ? from <= minute && minute < to : minute >= from || minute < to) return band.period;
   }
   throw new Error('the bands do not cover the day');
 }
 
-// A name for the tier window that holds the instant.
-function windowAt(tariff, at) {
-  if (!tariff.tiers) return 'life';
-  const { year, month, day } = local(tariff.time_zone, at);
-  const first = tariff.tiers.billing_day ?? 1;
-  if (tariff.tiers.over === 'year') return `${year}`;
-  const months = year * 12 + month - 1 - (day < first ? 1 : 0);
-  return `${months}`;
+// Where a row's periods begin: [minute, period].
+const rowCuts = new WeakMap();
+function cutsOfRow(row) {
+  let cuts = rowCuts.get(row);
+  if (!cuts) {
+    const edges = [...new Set([0, ...row.bands.flatMap((band) => [minutes(band.from), minutes(band.to) % 1440])])].sort((a, b) => a - b);
+    cuts = edges.map((minute) => [minute, periodInRow(row, minute)]);
+    rowCuts.set(row, cuts);
+  }
+  return cuts;
 }
 
-// [from, to) cut where period or window changes; the quantity follows time by cumulative floor.
-function pieces(tariff, from, to, quantity) {
-  const cuts = [];
-  let period = periodAt(tariff, from);
-  let window = windowAt(tariff, from);
-  for (let at = (Math.floor(from / QUARTER) + 1) * QUARTER; at < to; at += QUARTER) {
-    const nextPeriod = periodAt(tariff, at);
-    const nextWindow = windowAt(tariff, at);
-    if (nextPeriod === period && nextWindow === window) continue;
-    cuts.push({ to: at, period, window });
-    period = nextPeriod;
-    window = nextWindow;
+// A day's periods as [instant, period]; on a day with a change of offset every quarter of an hour is asked.
+const dayCuts = new WeakMap();
+function cutsOfDay(tariff, day) {
+  if (!dayCuts.has(tariff)) dayCuts.set(tariff, new Map());
+  const known = dayCuts.get(tariff);
+  let cuts = known.get(day);
+  if (cuts) return cuts;
+  const zone = tariff.time_zone;
+  const from = dayStart(zone, day);
+  const to = dayStart(zone, day + 1);
+  const row = rowOfDay(tariff, day);
+  if (!changesWithin(zone, from - 1, to)) {
+    cuts = cutsOfRow(row).map(([minute, period]) => [from + minute * MINUTE, period]);
+  } else {
+    cuts = [];
+    for (let at = from; at < to; at += QUARTER) cuts.push([at, periodInRow(row, localMinute(zone, at))]);
   }
-  cuts.push({ to, period, window });
-  let taken = 0n;
-  return cuts.map((cut) => {
-    const upTo = (quantity * BigInt(cut.to - from)) / BigInt(to - from);
-    const part = upTo - taken;
-    taken = upTo;
-    return { ...cut, quantity: part };
+  known.set(day, cuts);
+  return cuts;
+}
+
+// [from, to) as runs of one period.
+function runs(tariff, from, to) {
+  if (!tariff.calendar || periodNames(tariff).length === 1) return [{ to, period: periodNames(tariff)[0] }];
+  const found = [];
+  const zone = tariff.time_zone;
+  const last = localDay(zone, to - 1);
+  for (let day = localDay(zone, from); day <= last; day++) {
+    for (const [at, period] of cutsOfDay(tariff, day)) {
+      if (at >= to) break;
+      if (found.length > 0 && at <= from) found.pop();
+      if (found.at(-1)?.period === period) continue;
+      if (found.length > 0) found.at(-1).to = at;
+      found.push({ to, period });
+    }
+  }
+  return found;
+}
+
+// The month that holds a local day, from its first day; `first` moves it.
+function monthOfDay(day, first = 1) {
+  const { year, month, day: date } = civil(day);
+  const back = date < first ? 1 : 0;
+  return { from: dayNumber(year, month - back, first), to: dayNumber(year, month - back + 1, first) };
+}
+
+function windowOfDay(tariff, day) {
+  const { over, billing_day: first, season_starts: starts } = tariff.tiers;
+  if (over === 'month' || over === 'billing_period') return monthOfDay(day, first);
+  const { year } = civil(day);
+  if (over === 'year') return { from: dayNumber(year, 0, 1), to: dayNumber(year + 1, 0, 1) };
+  const all = [-1, 0, 1].flatMap((more) => starts.map((text) => dayNumber(year + more, Number(text.slice(0, 2)) - 1, Number(text.slice(3)))));
+  const from = all.filter((start) => start <= day).at(-1);
+  return { from, to: all.find((start) => start > day) };
+}
+
+const CLOSING_KINDS = ['demand', 'minimum', 'power_factor'];
+const hasClosing = (tariff) => tariff.lines.some(({ kind }) => CLOSING_KINDS.includes(kind));
+
+function windowAt(tariff, at) {
+  const zone = tariff.time_zone;
+  if (!tariff.tiers && !hasClosing(tariff)) return FOREVER;
+  const day = localDay(zone, at);
+  const days = tariff.tiers ? windowOfDay(tariff, day) : monthOfDay(day);
+  return { from: dayStart(zone, days.from), to: dayStart(zone, days.to), fromDay: days.from, toDay: days.to };
+}
+
+// ---- tiers
+
+const isVolume = (tariff) => tariff.tiers?.kind === 'volume';
+
+// The last unit of each tier but the last one, for a holder in a window.
+function tierEdges(tariff, holder, window) {
+  let part = [1n, 1n];
+  if (tariff.tiers?.prorate_opening && holder?.openedAt > window.from && holder.openedAt < window.to)
+    part = [BigInt(window.toDay - localDay(tariff.time_zone, holder.openedAt)), BigInt(window.toDay - window.fromDay)];
+  const edges = (tariff.tiers?.upper ?? []).map((edge) => {
+    if (typeof edge === 'string') return milli(edge);
+    const above = BigInt(Math.max(0, (holder?.heads ?? 0) - (edge.heads_above ?? 0)));
+    return milli(edge.base) + above * milli(edge.per_head);
+  });
+  const shrunk = edges.map((edge) => (edge * part[0]) / part[1]);
+  for (let i = 1; i < shrunk.length; i++) if (shrunk[i] < shrunk[i - 1]) shrunk[i] = shrunk[i - 1];
+  return { edges: shrunk, part };
+}
+
+// Steps: the stretches of a window's use between edges of tiers and ends of free quantities, as
+// { upper, tier, isFreeFor(line) }. They are found on the tariff's own edges and then moved with the holder's.
+const ownSteps = new WeakMap();
+function stepsOf(tariff) {
+  let steps = ownSteps.get(tariff);
+  if (steps) return steps;
+  const own = tierEdges(tariff, null, FOREVER).edges;
+  const frees = tariff.lines.filter((line) => line.free_quantity).map((line) => milli(line.free_quantity));
+  const cuts = [...new Set([...(isVolume(tariff) ? [] : own), ...frees])].filter((cut) => cut > 0n).sort((a, b) => (a < b ? -1 : 1));
+  steps = [...cuts, null].map((upper) => {
+    const tier = isVolume(tariff) ? null : upper === null ? own.length : own.filter((edge) => edge < upper).length;
+    const freeLines = tariff.lines.filter((line) => line.free_quantity && upper !== null && upper <= milli(line.free_quantity));
+    return { upper, tier, isEdge: !isVolume(tariff) && own.includes(upper), freeLines };
+  });
+  ownSteps.set(tariff, steps);
+  return steps;
+}
+
+function stepUppers(tariff, holder, window) {
+  const { edges, part } = tierEdges(tariff, holder, window);
+  let least = 0n;
+  return stepsOf(tariff).map((step) => {
+    if (step.upper === null) return null;
+    const moved = step.isEdge ? edges[step.tier] : (step.upper * part[0]) / part[1];
+    least = moved > least ? moved : least;
+    return least;
   });
 }
 
-// The price of a usage matrix { period: [milli per tier] }, each line an exact fraction of the currency.
-function priceLines(tariff, matrix) {
-  const amounts = new Map();
-  const priceOf = (prices, tier) => decimal(prices.length === 1 ? prices[0] : prices[tier]);
-  for (const line of tariff.lines.filter(({ kind }) => kind === 'quantity')) {
-    let sum = ZERO;
-    for (const [period, tiers] of Object.entries(matrix)) {
-      const prices = line.prices['*'] ?? line.prices[period];
-      tiers.forEach((milli, tier) => {
-        sum = plus(sum, times(priceOf(prices, tier), fraction(milli, 1000n)));
-      });
+// Puts quantities (one per period) behind what was used, in proportion where an edge is crossed.
+function place(part, uppers, used, quantities) {
+  const left = [...quantities];
+  let total = left.reduce((a, b) => a + b, 0n);
+  for (let step = 0; total > 0n; step++) {
+    const room = uppers[step] === null ? total : uppers[step] - used;
+    if (room <= 0n) continue;
+    const taken = room < total ? room : total;
+    let cumulative = 0n;
+    let before = 0n;
+    for (let i = 0; i < left.length; i++) {
+      cumulative += left[i];
+      const upTo = (cumulative * taken) / total;
+      part.matrix[i][step] += upTo - before;
+      left[i] -= upTo - before;
+      before = upTo;
     }
-    amounts.set(line.name, sum);
+    used += taken;
+    total -= taken;
   }
-  let waiting = tariff.lines.filter(({ kind }) => kind === 'percent');
+  return used;
+}
+
+const emptyPart = (tariff) => ({
+  tariff,
+  matrix: periodNames(tariff).map(() => stepsOf(tariff).map(() => 0n)),
+  months: 0n,
+  sharedMonths: ZERO,
+  days: 0n,
+});
+
+// ---- prices
+
+function roundQuantity(line, quantity) {
+  if (!line.quantity_rounding) return quantity;
+  const unit = 10n ** BigInt(3 - line.quantity_rounding.scale);
+  return roundWhole(quantity, unit, line.quantity_rounding.mode) * unit;
+}
+
+function quantityAmount(line, part, total) {
+  const { tariff } = part;
+  const steps = stepsOf(tariff);
+  const list = (prices) => (Array.isArray(prices) ? prices : [prices]);
+  const volumeTier = isVolume(tariff) ? tierEdges(tariff, null, FOREVER).edges.filter((edge) => roundQuantity(line, total) > edge).length : null;
+  const rows = line.prices['*']
+    ? [{ prices: list(line.prices['*']), used: steps.map((_, i) => part.matrix.reduce((sum, row) => sum + row[i], 0n)) }]
+    : periodNames(tariff).map((name, i) => ({ prices: list(line.prices[name]), used: part.matrix[i] }));
+  let sum = ZERO;
+  for (const { prices, used } of rows) {
+    let cumulative = 0n;
+    let before = 0n;
+    steps.forEach((step, i) => {
+      cumulative += used[i];
+      const upTo = roundQuantity(line, cumulative);
+      const quantity = upTo - before;
+      before = upTo;
+      if (quantity === 0n || step.freeLines.includes(line)) return;
+      const price = prices.length === 1 ? prices[0] : prices[step.tier ?? volumeTier];
+      sum = plus(sum, times(decimal(price), fraction(quantity, 1000n)));
+    });
+  }
+  return sum;
+}
+
+const fixedCount = (line, part) => {
+  if (line.per === 'purchase') return ZERO;
+  if (line.per === 'day') return fraction(part.days);
+  return line.prorate ? part.sharedMonths : fraction(part.months);
+};
+
+// Lines that build on others, once those are known.
+function dependentAmounts(tariff, amounts, { isClosing, factor, carried }) {
+  let waiting = tariff.lines.filter(({ name }) => !amounts.has(name));
   while (waiting.length > 0) {
     const ready = waiting.filter((line) => line.of.every((name) => amounts.has(name)));
-    if (ready.length === 0) throw new Error('percent lines build on each other in a circle');
+    if (ready.length === 0) throw new Error('lines build on each other in a circle');
     for (const line of ready) {
-      const base = line.of.map((name) => amounts.get(name)).reduce(plus, ZERO);
-      amounts.set(line.name, times(base, decimal(line.rate)));
+      const base = sumOf(line.of.map((name) => amounts.get(name)));
+      let amount = ZERO;
+      if (line.kind === 'percent') amount = times(base, decimal(line.rate));
+      if (line.kind === 'power_factor' && isClosing && factor > 0) {
+        const step = line.table.filter(({ from }) => Number(from) <= factor).at(-1);
+        if (step) amount = times(base, decimal(step.rate));
+      }
+      if (line.kind === 'minimum' && isClosing) {
+        const missing = minus(minus(decimal(line.amount), base), carried);
+        if (isLess(ZERO, missing)) amount = missing;
+      }
+      amounts.set(line.name, amount);
     }
     waiting = waiting.filter((line) => !ready.includes(line));
   }
-  return [...amounts.values()];
+  return tariff.lines.map(({ name }) => amounts.get(name));
 }
 
-function price(tariff, matrix) {
-  const amounts = priceLines(tariff, matrix);
-  if (tariff.rounding.at === 'line') return amounts.map((amount) => rounded(amount, tariff.rounding)).reduce((a, b) => a + b, 0n);
-  return rounded(amounts.reduce(plus, ZERO), tariff.rounding);
+const demandAmount = (line, closing) =>
+  times(decimal(line.price), fraction(BigInt(line.basis === 'contracted_kva' ? closing.contracted : closing.demand), 1000n));
+
+// Each line of one version's part of a window, when the whole window holds `total`.
+function partLines(part, total, closing, carried = ZERO) {
+  const amounts = new Map();
+  for (const line of part.tariff.lines) {
+    if (line.kind === 'quantity') amounts.set(line.name, quantityAmount(line, part, total));
+    if (line.kind === 'fixed') amounts.set(line.name, times(decimal(line.amount), fixedCount(line, part)));
+    if (line.kind === 'demand') amounts.set(line.name, closing ? demandAmount(line, closing) : ZERO);
+  }
+  return dependentAmounts(part.tariff, amounts, { isClosing: Boolean(closing), factor: closing?.factor ?? 0, carried });
 }
 
-export function rateReadings(tariff, readings) {
-  const uppers = (tariff.tiers?.upper ?? []).map((edge) => {
-    const { n, d } = decimal(edge);
-    return (n * 1000n) / d;
-  });
-  const windows = new Map(); // name → { matrix, used, charged }
-  const open = (name) => {
-    if (!windows.has(name)) {
-      const matrix = Object.fromEntries((tariff.periods ?? ['flat']).map((period) => [period, Array(uppers.length + 1).fill(0n)]));
-      windows.set(name, { matrix, used: 0n, charged: 0n });
-    }
-    return windows.get(name);
-  };
-  const charges = [];
-  for (let i = 1; i < readings.length; i++) {
-    const touched = new Set();
-    for (const piece of pieces(tariff, readings[i - 1].at, readings[i].at, readings[i].value - readings[i - 1].value)) {
-      const window = open(piece.window);
-      touched.add(window);
-      let left = piece.quantity;
-      for (let tier = 0; left > 0n; tier++) {
-        const room = tier < uppers.length ? uppers[tier] - window.used : left;
-        const part = room <= 0n ? 0n : room < left ? room : left;
-        window.matrix[piece.period][tier] += part;
-        window.used += part;
-        left -= part;
+function total(tariff, lines, carried = ZERO) {
+  if (tariff.rounding.at === 'line') return [carried, ...lines].map((amount) => rounded(amount, tariff.rounding)).reduce((a, b) => a + b, 0n);
+  return rounded(plus(sumOf(lines), carried), tariff.rounding);
+}
+
+// ---- accounts
+
+export class Account {
+  window = null; // { from, to, parts, used, charged }: parts are versions, the last one counts
+  monthsUntil = -Infinity;
+  daysUntil = -Infinity;
+
+  #enter(tariff, at) {
+    const bounds = windowAt(tariff, at);
+    const open = this.window;
+    if (!open || at >= open.to || (open.parts.at(-1).tariff !== tariff && (bounds.from !== open.from || bounds.to !== open.to)))
+      this.window = { ...bounds, parts: [], used: 0n, charged: 0n };
+    if (this.window.parts.at(-1)?.tariff !== tariff) this.window.parts.push(emptyPart(tariff));
+  }
+
+  // Fixed lines: every month and local day that the time touches, once.
+  #accrue(tariff, part, from, until) {
+    const zone = tariff.time_zone;
+    const first = tariff.tiers?.billing_day;
+    const counts = tariff.lines.filter(({ kind, per }) => kind === 'fixed' && per !== 'purchase');
+    const byDay = counts.some(({ per, prorate }) => per === 'day' || prorate);
+    if (counts.some(({ per, prorate }) => per !== 'day' && !prorate)) {
+      for (let at = Math.max(from, this.monthsUntil); at < until; at = this.monthsUntil) {
+        part.months += 1n;
+        this.monthsUntil = dayStart(zone, monthOfDay(localDay(zone, at), first).to);
       }
     }
-    let charge = 0n;
-    for (const window of touched) {
-      const total = price(tariff, window.matrix);
-      charge += total - window.charged;
-      window.charged = total;
+    for (let at = Math.max(from, this.daysUntil); byDay && at < until; at = this.daysUntil) {
+      const day = localDay(zone, at);
+      const month = monthOfDay(day, first);
+      part.days += 1n;
+      part.sharedMonths = plus(part.sharedMonths, fraction(1n, BigInt(month.to - month.from)));
+      this.daysUntil = dayStart(zone, day + 1);
     }
-    charges.push(charge);
   }
-  return charges;
+
+  charge(tariff, { from, to, quantity, perPeriod, holder, closing }) {
+    const names = periodNames(tariff);
+    const share = (whole, until) => (whole * BigInt(until - from)) / BigInt(to - from); // used before `until`
+    let charge = 0n;
+    for (let at = from; at < to; ) {
+      this.#enter(tariff, at);
+      const { window } = this;
+      const until = Math.min(window.to, to);
+      const part = window.parts.at(-1);
+      const uppers = stepUppers(tariff, holder, window);
+      if (perPeriod) {
+        window.used = place(part, uppers, window.used, perPeriod.map((whole) => share(whole, until) - share(whole, at)));
+      } else {
+        let before = at;
+        for (const run of runs(tariff, at, until)) {
+          const piece = share(quantity, run.to) - share(quantity, before);
+          window.used = place(part, uppers, window.used, names.map((name) => (name === run.period ? piece : 0n)));
+          before = run.to;
+        }
+      }
+      this.#accrue(tariff, part, at, until);
+      const carried = sumOf(window.parts.slice(0, -1).flatMap((earlier) => partLines(earlier, window.used, null)));
+      const lines = partLines(part, window.used, until === window.to && hasClosing(tariff) ? closing : null, carried);
+      const price = total(tariff, lines, carried);
+      charge += price - window.charged;
+      window.charged = price;
+      at = until;
+    }
+    return charge;
+  }
+}
+
+// ---- a given usage: what it adds to what was used before, all in one window
+
+function quotedCount(tariff, line, from, to) {
+  const zone = tariff.time_zone;
+  if (line.per === 'purchase') return fraction(1n);
+  let count = ZERO;
+  const seen = new Set();
+  for (let day = localDay(zone, from); day <= localDay(zone, to - 1); day++) {
+    const month = line.per === 'day' ? { from: day, to: day + 1 } : monthOfDay(day, tariff.tiers?.billing_day);
+    if (line.prorate) count = plus(count, fraction(1n, BigInt(month.to - month.from)));
+    else if (!seen.has(month.from) && dayStart(zone, month.from) >= from && dayStart(zone, month.to) <= to) count = plus(count, fraction(1n));
+    seen.add(month.from);
+  }
+  return count;
+}
+
+export function quote(tariff, { from, to, quantities, before, holder, closing }) {
+  const uppers = stepUppers(tariff, holder, windowAt(tariff, from));
+  const earlier = emptyPart(tariff);
+  const usedBefore = place(earlier, uppers, 0n, before);
+  const later = { ...emptyPart(tariff), matrix: earlier.matrix.map((row) => [...row]) };
+  const usedAfter = place(later, uppers, usedBefore, quantities);
+  const amounts = new Map();
+  for (const line of tariff.lines) {
+    if (line.kind === 'quantity') amounts.set(line.name, minus(quantityAmount(line, later, usedAfter), quantityAmount(line, earlier, usedBefore)));
+    if (line.kind === 'fixed') amounts.set(line.name, times(decimal(line.amount), quotedCount(tariff, line, from, to)));
+    if (line.kind === 'demand') amounts.set(line.name, demandAmount(line, closing));
+  }
+  return total(tariff, dependentAmounts(tariff, amounts, { isClosing: true, factor: closing.factor, carried: ZERO }));
 }

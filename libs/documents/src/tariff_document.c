@@ -14,6 +14,8 @@
 struct tariff_document {
     tariff *tariff;
     day_calendar *own_calendar;
+    size_t index_count;
+    const price_index *indices[TARIFF_INDICES_MAX];
 };
 
 typedef struct document_reading {
@@ -179,9 +181,21 @@ static void read_holidays(document_reading *d, const json_node *root) {
     d->spec->calendar = json_is_present(&name) && d->how->calendar ? d->how->calendar : d->out->own_calendar;
 }
 
-static int64_t read_edge(json_reader *r, const json_node *node) {
-    if (json_node_kind(node) == JSON_KIND_OBJECT) json_refuse(r, node, "edges per head are not rated yet");
-    return read_positive_decimal(r, node, 3);
+// "3120", or {"base": "2520", "per_head": "360", "heads_above": 4}.
+static void read_edge(document_reading *d, const json_node *node, size_t at) {
+    static const char *const KEYS[] = {"base", "per_head", "heads_above", NULL};
+    json_reader *r = d->reader;
+    if (json_node_kind(node) != JSON_KIND_OBJECT) {
+        d->spec->upper_milli[at] = read_positive_decimal(r, node, 3);
+        return;
+    }
+    json_allow_only(r, node, KEYS);
+    json_node base = json_member(r, node, "base");
+    json_node per_head = json_member(r, node, "per_head");
+    json_node above = json_optional(r, node, "heads_above");
+    d->spec->upper_milli[at] = read_positive_decimal(r, &base, 3);
+    d->spec->per_head_milli[at] = read_positive_decimal(r, &per_head, 3);
+    if (json_is_present(&above)) d->spec->heads_above[at] = (int32_t)json_read_integer(r, &above, 0, TARIFF_HEADS_MAX);
 }
 
 static void read_window(document_reading *d, const json_node *tiers) {
@@ -219,12 +233,12 @@ static void read_tiers(document_reading *d, const json_node *root) {
     sv text = json_is_present(&kind) ? json_read_text(r, &kind) : SV("graduated");
     if (!json_reader_failed(r) && !tier_kind_parse(text, &d->spec->tier_kind)) json_refuse(r, &kind, "must be graduated or volume");
     json_node opening = json_optional(r, &tiers, "prorate_opening");
-    if (json_is_present(&opening) && json_read_boolean(r, &opening)) json_refuse(r, &opening, "shrunk opening windows are not rated yet");
+    d->spec->prorates_opening = json_is_present(&opening) && json_read_boolean(r, &opening);
     json_node upper = json_member(r, &tiers, "upper");
     d->spec->upper_count = read_array_len(r, &upper, 1, TARIFF_TIERS_MAX - 1);
     for (size_t i = 0; i < d->spec->upper_count; i++) {
         json_node item = json_item(r, &upper, i);
-        d->spec->upper_milli[i] = read_edge(r, &item);
+        read_edge(d, &item, i);
     }
 }
 
@@ -278,7 +292,11 @@ static void read_root(document_reading *d, const json_node *root) {
     read_holidays(d, root);
     read_tiers(d, root);
     read_rounding(d, root);
-    tariff_lines_read(d->reader, d->arena, root, d->spec);
+    if (json_reader_failed(d->reader)) return;
+    index_reading indices = {.indices = d->how->indices, .month = price_index_month(d->spec->zone, d->how->index_at)};
+    tariff_lines_read(d->reader, d->arena, root, d->spec, &indices);
+    d->out->index_count = indices.used_count;
+    memcpy(d->out->indices, indices.used, indices.used_count * sizeof indices.used[0]);
 }
 
 err_t tariff_document_read(sv json, const tariff_reading *how, tariff_document **out_document, fault *out_fault) {
@@ -311,3 +329,16 @@ void tariff_document_free(tariff_document *self) {
 void tariff_document_free_variable(tariff_document **self) { tariff_document_free(*self); }
 
 const tariff *tariff_document_tariff(const tariff_document *self) { return self->tariff; }
+
+size_t tariff_document_index_count(const tariff_document *self) { return self->index_count; }
+
+const price_index *tariff_document_index(const tariff_document *self, size_t at) {
+    CHECK(at < self->index_count);
+    return self->indices[at];
+}
+
+bool tariff_document_is_provisional(const tariff_document *self) {
+    for (size_t i = 0; i < self->index_count; i++)
+        if (self->indices[i]->is_provisional) return true;
+    return false;
+}

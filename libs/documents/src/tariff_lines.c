@@ -8,24 +8,71 @@ typedef struct lines_reading {
     const tariff_spec *spec;
     tariff_line *lines;
     size_t count;
+    index_reading *indices;
 } lines_reading;
 
-static int64_t read_price(json_reader *r, const json_node *node) {
-    if (json_node_kind(node) == JSON_KIND_OBJECT) json_refuse(r, node, "price indices are not rated yet");
-    return read_decimal(r, node, MONEY_SCALE);
+static void keep_used(json_reader *r, const json_node *node, index_reading *indices, const price_index *used) {
+    for (size_t i = 0; i < indices->used_count; i++)
+        if (indices->used[i] == used) return;
+    if (indices->used_count == TARIFF_INDICES_MAX) {
+        json_refuse(r, node, "more than %d indices", TARIFF_INDICES_MAX);
+        return;
+    }
+    indices->used[indices->used_count++] = used;
+}
+
+// value * times + plus, exact, then half up to the six decimals a price has.
+static int64_t indexed_price(json_reader *r, const json_node *node, int64_t value_micro, int64_t times_micro, int64_t plus_micro) {
+    int64_t price = 0;
+    if (!money_multiply_divide(value_micro, times_micro, MONEY_MICRO, ROUNDING_HALF_UP, &price) || !money_add(price, plus_micro, &price))
+        json_refuse(r, node, "the price is too large");
+    return price;
+}
+
+// {"index": "gd-lv-1kv", "times": "1.7", "plus": "0.05"}
+static int64_t read_indexed_price(lines_reading *l, const json_node *node) {
+    static const char *const KEYS[] = {"index", "times", "plus", NULL};
+    json_reader *r = l->reader;
+    json_allow_only(r, node, KEYS);
+    json_node index = json_member(r, node, "index");
+    json_node times = json_optional(r, node, "times");
+    json_node plus = json_optional(r, node, "plus");
+    sv name = json_read_text_bounded(r, &index, PRICE_INDEX_NAME_MAX);
+    int64_t times_micro = json_is_present(&times) ? read_decimal(r, &times, MONEY_SCALE) : MONEY_MICRO;
+    int64_t plus_micro = json_is_present(&plus) ? read_decimal(r, &plus, MONEY_SCALE) : 0;
+    if (json_reader_failed(r)) return 0;
+    if (!l->indices->indices) {
+        json_refuse(r, node, "price indices are needed");
+        return 0;
+    }
+    const price_index *found = price_indices_find(l->indices->indices, name, l->indices->month);
+    if (!found) {
+        char month[PRICE_INDEX_MONTH_TEXT_MAX];
+        price_index_month_format(l->indices->month, month);
+        json_refuse(r, &index, "no value of this index for %s", month);
+        return 0;
+    }
+    keep_used(r, node, l->indices, found);
+    return indexed_price(r, node, found->value_micro, times_micro, plus_micro);
+}
+
+static int64_t read_price(lines_reading *l, const json_node *node) {
+    if (json_node_kind(node) == JSON_KIND_OBJECT) return read_indexed_price(l, node);
+    return read_decimal(l->reader, node, MONEY_SCALE);
 }
 
 // One price or a list of them: one per tier, or one for all.
-static void read_price_list(json_reader *r, const json_node *node, tariff_line *line, size_t period) {
+static void read_price_list(lines_reading *l, const json_node *node, tariff_line *line, size_t period) {
+    json_reader *r = l->reader;
     if (json_node_kind(node) != JSON_KIND_ARRAY) {
-        line->price_micro[period][0] = read_price(r, node);
+        line->price_micro[period][0] = read_price(l, node);
         line->price_count[period] = 1;
         return;
     }
     size_t count = read_array_len(r, node, 1, TARIFF_TIERS_MAX);
     for (size_t i = 0; i < count; i++) {
         json_node item = json_item(r, node, i);
-        line->price_micro[period][i] = read_price(r, &item);
+        line->price_micro[period][i] = read_price(l, &item);
     }
     line->price_count[period] = count;
 }
@@ -57,7 +104,7 @@ static void read_prices(lines_reading *l, const json_node *node, tariff_line *li
             json_refuse(r, &member, "unknown period");
             return;
         }
-        read_price_list(r, &member, line, period);
+        read_price_list(l, &member, line, period);
     }
 }
 
@@ -148,10 +195,31 @@ static void read_demand_line(lines_reading *l, const json_node *node, tariff_lin
     json_allow_only(r, node, KEYS);
     json_node price = json_member(r, node, "price");
     json_node basis = json_member(r, node, "basis");
-    line->amount_micro = read_price(r, &price);
+    line->amount_micro = read_price(l, &price);
     sv text = json_read_text(r, &basis);
     line->by_contract = sv_equal(text, SV("contracted_kva"));
     if (!line->by_contract && !sv_equal(text, SV("max_demand_kw"))) json_refuse(r, &basis, "must be max_demand_kw or contracted_kva");
+}
+
+// "table": [{"from": "0", "rate": "0.05"}, {"from": "0.9", "rate": "0"}]: the rate from a power factor on; below the
+// first there is no adjustment.
+static void read_power_factor_line(lines_reading *l, const json_node *lines, const json_node *node, tariff_line *line) {
+    static const char *const KEYS[] = {"name", "kind", "table", "of", NULL};
+    static const char *const STEP_KEYS[] = {"from", "rate", NULL};
+    json_reader *r = l->reader;
+    json_allow_only(r, node, KEYS);
+    json_node table = json_member(r, node, "table");
+    line->factor_count = read_array_len(r, &table, 1, TARIFF_POWER_FACTORS_MAX);
+    tariff_factor_step *steps = ARENA_ARRAY(l->memory, tariff_factor_step, line->factor_count);
+    for (size_t i = 0; i < line->factor_count; i++) {
+        json_node item = json_item(r, &table, i);
+        json_allow_only(r, &item, STEP_KEYS);
+        json_node from = json_member(r, &item, "from");
+        json_node rate = json_member(r, &item, "rate");
+        steps[i] = (tariff_factor_step){read_positive_decimal(r, &from, MONEY_SCALE), read_decimal(r, &rate, MONEY_SCALE)};
+    }
+    line->factors = steps;
+    line->of = read_of(l, lines, node);
 }
 
 static void read_line(lines_reading *l, const json_node *lines, size_t index) {
@@ -173,14 +241,15 @@ static void read_line(lines_reading *l, const json_node *lines, size_t index) {
         case LINE_KIND_PERCENT: read_percent_line(l, lines, &node, line); break;
         case LINE_KIND_DEMAND: read_demand_line(l, &node, line); break;
         case LINE_KIND_MINIMUM: read_minimum_line(l, lines, &node, line); break;
-        case LINE_KIND_POWER_FACTOR: json_refuse(r, &kind, "power factor lines are not rated yet"); break;
+        case LINE_KIND_POWER_FACTOR: read_power_factor_line(l, lines, &node, line); break;
         case LINE_KIND_COUNT: break;
     }
 }
 
-void tariff_lines_read(json_reader *r, arena *memory, const json_node *root, tariff_spec *spec) {
+void tariff_lines_read(json_reader *r, arena *memory, const json_node *root, tariff_spec *spec, index_reading *indices) {
     json_node lines = json_member(r, root, "lines");
-    lines_reading l = {.reader = r, .memory = memory, .spec = spec, .count = read_array_len(r, &lines, 1, TARIFF_LINES_MAX)};
+    lines_reading l = {
+        .reader = r, .memory = memory, .spec = spec, .count = read_array_len(r, &lines, 1, TARIFF_LINES_MAX), .indices = indices};
     l.lines = ARENA_ARRAY(memory, tariff_line, l.count);
     for (size_t i = 0; i < l.count; i++) read_line(&l, &lines, i);
     spec->lines = l.lines;

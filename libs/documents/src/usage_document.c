@@ -31,7 +31,8 @@ static void read_used_before(json_reader *r, const json_node *node, const tariff
 }
 
 err_t usage_document_read(sv json, const tariff *tariff_of, usage_document *out_usage, fault *out_fault) {
-    static const char *const KEYS[] = {"from", "to", "quantities", "tier_used", "max_demand_kw", "contracted_kva", NULL};
+    static const char *const KEYS[] = {"from",           "to",           "quantities", "tier_used", "max_demand_kw",
+                                       "contracted_kva", "power_factor", "heads",      "opened_at", NULL};
     AUTO_JSON doc = NULL;
     err_t err = json_parse(json, (json_limits){USAGE_DOCUMENT_BYTES_MAX, JSON_DEPTH_MAX}, &doc, out_fault);
     if (err) return err;
@@ -46,12 +47,19 @@ err_t usage_document_read(sv json, const tariff *tariff_of, usage_document *out_
     json_node used = json_optional(r, &root, "tier_used");
     json_node demand = json_optional(r, &root, "max_demand_kw");
     json_node contract = json_optional(r, &root, "contracted_kva");
+    json_node factor = json_optional(r, &root, "power_factor");
+    json_node heads = json_optional(r, &root, "heads");
+    json_node opened = json_optional(r, &root, "opened_at");
     usage_document usage = {.from = json_read_instant(r, &from), .to = json_read_instant(r, &to)};
     if (!json_reader_failed(r) && usage.from >= usage.to) json_refuse(r, &to, "must be after \"from\"");
     read_quantities(r, &quantities, tariff_of, usage.quantity_milli);
     read_used_before(r, &used, tariff_of, usage.used_before_milli);
     if (json_is_present(&demand)) usage.max_demand_w = read_positive_decimal(r, &demand, MILLI_SCALE);
     if (json_is_present(&contract)) usage.contracted_va = read_positive_decimal(r, &contract, MILLI_SCALE);
+    if (json_is_present(&factor)) usage.power_factor_micro = read_positive_decimal(r, &factor, 6);
+    if (usage.power_factor_micro > 1000000) json_refuse(r, &factor, "must be within 0 and 1");
+    if (json_is_present(&heads)) usage.heads = (int32_t)json_read_integer(r, &heads, 0, TARIFF_HEADS_MAX);
+    if (json_is_present(&opened)) usage.opened_at = json_read_instant(r, &opened);
     err = json_reader_fault(r, out_fault);
     if (err) return err;
     *out_usage = usage;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "accrue.h"
 #include "bands.h"
 #include "base/check.h"
 
@@ -34,6 +35,8 @@ typedef struct charging {
     rating_trace *trace;
     rating_result result;
     int64_t used;  // tier position in the open window
+    const int64_t *step_upper;
+    int64_t own_edges[RATING_STEPS_MAX];
     int64_t left_milli;
     int64_t left_per_period_milli[TARIFF_PERIODS_MAX];
 } charging;
@@ -41,12 +44,6 @@ typedef struct charging {
 int64_t rating_split_by_time(int64_t quantity_milli, instant_ms from, instant_ms to, instant_ms at) {
     CHECK(from < to && at >= from && at <= to);
     return (int64_t)((int128)quantity_milli * (at - from) / (to - from));
-}
-
-uint32_t volume_tier(const tariff *self, int64_t used) {
-    uint32_t tier = 0;
-    while (used > self->tier_upper[tier]) tier++;
-    return tier;
 }
 
 static void trace_piece(const tariff *self, rating_trace *trace, time_window when, size_t period, uint32_t step, int64_t quantity) {
@@ -67,16 +64,16 @@ static void take_in_proportion(const tariff *self, int64_t *quantities, int64_t 
     }
 }
 
-static void add_periods(const tariff *self, rating_state *state, int64_t *used, const int64_t *quantities, time_window when,
-                        rating_trace *trace) {
+static void add_periods(const tariff *self, const int64_t *step_upper, rating_state *state, int64_t *used, const int64_t *quantities,
+                        time_window when, rating_trace *trace) {
     int64_t left[TARIFF_PERIODS_MAX];
     int64_t taken[TARIFF_PERIODS_MAX];
     int64_t total = 0;
     for (size_t i = 0; i < self->periods; i++) total += left[i] = quantities[i];
     uint32_t step = 0;
     while (total > 0) {
-        while (*used >= self->step_upper[step]) step++;
-        int64_t room = self->step_upper[step] - *used;
+        while (*used >= step_upper[step]) step++;
+        int64_t room = step_upper[step] - *used;
         int64_t part = total < room ? total : room;
         take_in_proportion(self, left, part, total, taken);
         for (size_t i = 0; i < self->periods; i++) {
@@ -88,17 +85,17 @@ static void add_periods(const tariff *self, rating_state *state, int64_t *used, 
     }
 }
 
-void matrix_add(const tariff *self, rating_state *state, int64_t *used, int32_t period, const int64_t *quantities, time_window when,
-                rating_trace *trace) {
+void matrix_add(const tariff *self, const int64_t *step_upper, rating_state *state, int64_t *used, int32_t period,
+                const int64_t *quantities, time_window when, rating_trace *trace) {
     if (period < 0) {
-        add_periods(self, state, used, quantities, when, trace);
+        add_periods(self, step_upper, state, used, quantities, when, trace);
         return;
     }
     int64_t left = *quantities;
     uint32_t step = 0;
     while (left > 0) {
-        while (*used >= self->step_upper[step]) step++;
-        int64_t room = self->step_upper[step] - *used;
+        while (*used >= step_upper[step]) step++;
+        int64_t room = step_upper[step] - *used;
         int64_t part = left < room ? left : room;
         state->used_milli[(size_t)period * state->steps + step] += part;
         trace_piece(self, trace, when, (size_t)period, step, part);
@@ -107,53 +104,8 @@ void matrix_add(const tariff *self, rating_state *state, int64_t *used, int32_t 
     }
 }
 
-int128 matrix_price(const tariff *self, const rating_state *state, int64_t used) {
-    int128 sum = 0;
-    if (self->tier_kind == TIER_KIND_VOLUME) {
-        uint32_t tier = volume_tier(self, used);
-        for (size_t i = 0; i < self->periods; i++) sum += state->used_milli[i] * self->weights[i * self->columns + tier];
-        return sum;
-    }
-    size_t cells = (size_t)self->periods * self->steps;
-    if (self->is_narrow)
-        for (size_t i = 0; i < cells; i++) sum += (int128)state->used_milli[i] * self->narrow_weights[i];
-    else
-        for (size_t i = 0; i < cells; i++) sum += state->used_milli[i] * self->weights[i];
-    return sum;
-}
-
-int128 matrix_line_price(const tariff *self, size_t line, const rating_state *state, int64_t used) {
-    size_t cells = (size_t)self->periods * self->columns;
-    const int128 *weights = &self->line_weights[line * cells];
-    int128 sum = 0;
-    if (self->tier_kind == TIER_KIND_VOLUME) {
-        uint32_t tier = volume_tier(self, used);
-        for (size_t i = 0; i < self->periods; i++) sum += state->used_milli[i] * weights[i * self->columns + tier];
-        return sum;
-    }
-    for (size_t i = 0; i < cells; i++) sum += state->used_milli[i] * weights[i];
-    return sum;
-}
-
-// The rounded price of the window; false when it does not fit. Also brings state->priced up to date.
-static bool price_window(const tariff *self, rating_state *state, int64_t used, money_micro *out_micro) {
-    exact_amount matrix = {matrix_price(self, state, used), self->exact_scale};
-    state->priced = matrix;
-    if (state->carried.value != 0 && !exact_add(matrix, state->carried, &state->priced)) return false;
-    if (!self->rounds_each_line) return exact_round(self, state->priced, out_micro);
-    money_micro sum = 0;
-    if (state->carried.value != 0 && !exact_round(self, state->carried, &sum)) return false;
-    for (size_t i = 0; i < self->line_count; i++) {
-        money_micro line;
-        if (!exact_round(self, (exact_amount){matrix_line_price(self, i, state, used), self->exact_scale}, &line)) return false;
-        if (!money_add(sum, line, &sum)) return false;
-    }
-    *out_micro = sum;
-    return true;
-}
-
 static void open_window(const tariff *self, rating_state *state, instant_ms at) {
-    rating_state_init(state);
+    rating_state_hand_over(state);
     state->version = self->version;
     state->window = tariff_window(self, at);
     state->priced.scale = state->carried.scale = self->exact_scale;
@@ -165,12 +117,19 @@ static void open_window(const tariff *self, rating_state *state, instant_ms at) 
 // A new version inside the window: what was used so far keeps its price and counts towards the tiers.
 static void change_version(const tariff *self, rating_state *state) {
     int64_t used = rating_state_used_milli(state);
-    rating_state before = *state;
-    open_window(self, state, state->window.from);
-    state->window = before.window;
-    state->charged_micro = before.charged_micro;
+    time_window window = state->window;
+    money_micro charged_micro = state->charged_micro;
+    exact_amount priced = state->priced;
+    int32_t rest = state->priced_rest;
+    uint32_t ahead = state->priced_ahead_count;
+    open_window(self, state, window.from);
+    state->window = window;
+    state->charged_micro = charged_micro;
     state->before_milli = used;
-    state->carried = state->priced = before.priced;
+    state->carried = state->priced = priced;
+    state->carried_rest = state->priced_rest = rest;
+    state->carried_ahead_count = ahead;
+    memcpy(state->carried_ahead, state->priced_ahead, ahead * sizeof state->carried_ahead[0]);
 }
 
 static void close_window(charging *c) {
@@ -178,8 +137,13 @@ static void close_window(charging *c) {
     if (c->trace) vec_push(&c->trace->closed, *c->state);
 }
 
+static void look_at_window(charging *c) {
+    c->used = rating_state_used_milli(c->state);
+    c->step_upper = step_edges_of(c->tariff, c->interval->holder, c->state->window, c->own_edges);
+}
+
 // Makes the state one of this tariff and of the window that holds `at`.
-static rating_answer enter_window(charging *c, instant_ms at) {
+static void enter_window(charging *c, instant_ms at) {
     rating_state *state = c->state;
     const tariff *self = c->tariff;
     if (state->version == 0) {
@@ -190,15 +154,13 @@ static rating_answer enter_window(charging *c, instant_ms at) {
     } else if (state->version != self->version) {
         time_window window = tariff_window(self, at);
         if (window.from == state->window.from && window.to == state->window.to) {
-            if (self->tier_kind == TIER_KIND_VOLUME) return RATING_VOLUME_CHANGE;
             change_version(self, state);
         } else {
             close_window(c);
             open_window(self, state, at);
         }
     }
-    c->used = rating_state_used_milli(state);
-    return RATING_OK;
+    look_at_window(c);
 }
 
 // What of a quantity was used before `until` and not taken yet: floors add up, so that a cut between two pieces of the
@@ -215,12 +177,12 @@ static void add_piece(charging *c, instant_ms from, instant_ms to, uint32_t peri
     const rating_interval *in = c->interval;
     if (!in->per_period_milli) {
         int64_t share = take_until(in, in->quantity_milli, &c->left_milli, to);
-        matrix_add(c->tariff, c->state, &c->used, (int32_t)period, &share, (time_window){from, to}, c->trace);
+        matrix_add(c->tariff, c->step_upper, c->state, &c->used, (int32_t)period, &share, (time_window){from, to}, c->trace);
         return;
     }
     int64_t shares[TARIFF_PERIODS_MAX];
     for (size_t i = 0; i < c->tariff->periods; i++) shares[i] = take_until(in, in->per_period_milli[i], &c->left_per_period_milli[i], to);
-    matrix_add(c->tariff, c->state, &c->used, -1, shares, (time_window){from, to}, c->trace);
+    matrix_add(c->tariff, c->step_upper, c->state, &c->used, -1, shares, (time_window){from, to}, c->trace);
 }
 
 // The part of the interval that lies in the open window, from `from` on: pieces, then one price.
@@ -237,8 +199,15 @@ static rating_answer charge_window(charging *c, instant_ms from, instant_ms *out
             at = end;
         }
     }
+    accrue_fixed(c->tariff, &c->state->accrued, from, until);
+    bool is_closing = c->tariff->has_closing_lines && until == c->state->window.to;
+    if (is_closing && c->tariff->needs_closing && !c->interval->closing) return RATING_INPUT_MISSING;
+    window_pricing pricing = {
+        .tariff = c->tariff, .state = c->state, .used = c->used, .is_closing = is_closing, .closing = c->interval->closing};
     money_micro price, difference;
-    if (c->used > c->tariff->quantity_limit_milli || !price_window(c->tariff, c->state, c->used, &price)) return RATING_TOO_LARGE;
+    if (c->used > c->tariff->quantity_limit_milli || !price_window(&pricing, c->state, &price)) return RATING_TOO_LARGE;
+    if ((c->tariff->tier_kind == TIER_KIND_VOLUME || c->state->carried_ahead_count > 0) && !price_ahead(&pricing, c->state))
+        return RATING_VOLUME_CHANGE;
     if (!money_subtract(price, c->state->charged_micro, &difference)) return RATING_TOO_LARGE;
     if (!money_add(c->result.amount_micro, difference, &c->result.amount_micro)) return RATING_TOO_LARGE;
     c->state->charged_micro = price;
@@ -248,8 +217,8 @@ static rating_answer charge_window(charging *c, instant_ms from, instant_ms *out
 
 static rating_answer charge_windows(charging *c) {
     for (instant_ms at = c->interval->from; at < c->interval->to;) {
-        rating_answer answer = enter_window(c, at);
-        if (answer == RATING_OK) answer = charge_window(c, at, &at);
+        enter_window(c, at);
+        rating_answer answer = charge_window(c, at, &at);
         if (answer != RATING_OK) return answer;
     }
     return RATING_OK;
@@ -257,6 +226,8 @@ static rating_answer charge_windows(charging *c) {
 
 static void copy_state(rating_state *to, const rating_state *from) {
     memcpy(to, from, offsetof(rating_state, used_milli) + (size_t)from->periods * from->steps * sizeof from->used_milli[0]);
+    memcpy(to->carried_ahead, from->carried_ahead, from->carried_ahead_count * sizeof from->carried_ahead[0]);
+    memcpy(to->priced_ahead, from->priced_ahead, from->priced_ahead_count * sizeof from->priced_ahead[0]);
 }
 
 // Checks the interval and finds its whole quantity.
@@ -293,8 +264,9 @@ rating_answer rating_charge(const tariff *self, rating_cache *cache, rating_stat
     rating_answer answer = begin(&c);
     if (answer != RATING_OK) return answer;
     bool stays = state->version == self->version && interval->to <= state->window.to;
-    if (stays) c.used = rating_state_used_milli(state);
-    if (stays && c.used <= self->quantity_limit_milli - c.left_milli && state->carried.value == 0) {
+    if (stays) look_at_window(&c);
+    bool has_carried = state->carried.value != 0 || state->carried_rest != 0 || state->carried_ahead_count > 0;
+    if (stays && self->is_simple && !has_carried && c.used <= self->quantity_limit_milli - c.left_milli) {
         // Nothing can fail any more: quantities up to the limit have a price that fits.
         instant_ms until;
         answer = charge_window(&c, interval->from, &until);

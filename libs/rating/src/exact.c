@@ -1,4 +1,4 @@
-#include "charge.h"
+#include "price.h"
 
 bool exact_lift(int128 value, int32_t from_scale, int32_t to_scale, int128 *out_value) {
     int128 factor = power_of_ten(to_scale - from_scale);
@@ -17,10 +17,19 @@ bool exact_add(exact_amount a, exact_amount b, exact_amount *out_sum) {
     return true;
 }
 
-bool exact_round(const tariff *self, exact_amount amount, money_micro *out_micro) {
-    int128 steps = amount.scale == self->exact_scale
-                       ? round_divide(amount.value, self->rounding_divisor, self->rounding)
-                       : round_divide(amount.value, power_of_ten(amount.scale - self->rounding_scale), self->rounding);
+// Six decimals more than prices and rates need: room for amounts shared by day, which have no finite decimals.
+#define SHARE_SCALE 6
+
+exact_amount exact_plain(const tariff *self, int128 value) {
+    if (self->shares == 1) return (exact_amount){value, self->exact_scale};
+    if (value % self->shares == 0) return (exact_amount){value / self->shares, self->exact_scale};
+    int128 whole = value / self->shares;
+    int128 rest = value % self->shares * power_of_ten(SHARE_SCALE) / self->shares;
+    return (exact_amount){whole * power_of_ten(SHARE_SCALE) + rest, self->exact_scale + SHARE_SCALE};
+}
+
+bool exact_round(const tariff *self, int128 value, money_micro *out_micro) {
+    int128 steps = round_divide(value, self->rounding_divisor, self->rounding);
     int128 limit = INT64_MAX / self->rounding_step;
     if (steps > limit || steps < -limit) return false;
     *out_micro = (int64_t)steps * self->rounding_step;

@@ -105,7 +105,8 @@ void tariff_free(tariff *self) {
     if (!self) return;
     mem_free(self->rows);
     mem_free(self->flags);
-    mem_free(self->line_weights);
+    mem_free(self->narrow_weights);
+    mem_free(self->weights);
     mem_free(self);
 }
 

@@ -6,7 +6,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
-#include "tariff_compiled.h"
+#include "price.h"
 
 typedef struct compilation {
     const tariff_spec *spec;
@@ -219,10 +219,39 @@ static err_t compile_window(compilation *c) {
     return ERR_OK;
 }
 
+static err_t compile_personal_edges(compilation *c) {
+    const tariff_spec *spec = c->spec;
+    tariff *out = c->out;
+    out->is_personal = out->prorates_opening = spec->prorates_opening;
+    for (size_t i = 0; i < spec->upper_count; i++) {
+        if (spec->per_head_milli[i] < 0 || spec->per_head_milli[i] > QUANTITY_LIMIT_MILLI || spec->upper_milli[i] > QUANTITY_LIMIT_MILLI)
+            return refuse_at(c, "must be within 0 and 10^12 units", "/tiers/upper/%zu", i);
+        if (spec->heads_above[i] < 0 || spec->heads_above[i] > TARIFF_HEADS_MAX)
+            return refuse_at(c, "must be within 0 to 1000", "/tiers/upper/%zu/heads_above", i);
+        out->per_head_milli[i] = spec->per_head_milli[i];
+        out->heads_above[i] = spec->heads_above[i];
+        out->is_personal = out->is_personal || spec->per_head_milli[i] > 0;
+    }
+    if (out->is_personal && out->tier_kind == TIER_KIND_VOLUME)
+        return REFUSE(c, "/tiers/kind", "edges per head and prorate_opening need graduated tiers");
+    return ERR_OK;
+}
+
+// Windows are the tiers'. Without tiers there is one for the life of the account, unless a line posts at its close:
+// then it is the month.
+static void choose_window(compilation *c) {
+    bool posts_at_close = false;
+    for (size_t i = 0; i < c->spec->line_count; i++) {
+        line_kind kind = c->spec->lines[i].kind;
+        posts_at_close |= kind == LINE_KIND_DEMAND || kind == LINE_KIND_MINIMUM || kind == LINE_KIND_POWER_FACTOR;
+    }
+    c->out->over = (window_rule){.kind = posts_at_close ? WINDOW_MONTH : WINDOW_LIFE};
+}
+
 static err_t compile_tiers(compilation *c) {
     const tariff_spec *spec = c->spec;
     tariff *out = c->out;
-    out->over = (window_rule){.kind = WINDOW_LIFE};
+    choose_window(c);
     out->tiers = 1;
     out->tier_upper[0] = INT64_MAX;
     if (!spec->has_tiers) return ERR_OK;
@@ -238,9 +267,7 @@ static err_t compile_tiers(compilation *c) {
         out->tier_upper[i] = spec->upper_milli[i];
     }
     out->tier_upper[spec->upper_count] = INT64_MAX;
-    if (out->tier_kind == TIER_KIND_VOLUME && c->out->use == TARIFF_FOR_CHARGING)
-        return REFUSE(c, "/tiers/kind", "volume tiers are not yet charged across tariff versions");
-    return ERR_OK;
+    return compile_personal_edges(c);
 }
 
 static bool push_edge(tariff *out, int64_t edge) {
@@ -254,43 +281,37 @@ static bool push_edge(tariff *out, int64_t edge) {
     return true;
 }
 
-// Steps are the tiers, cut once more where a free quantity ends.
+// Steps are the tiers (a volume tariff has one), cut once more where a free quantity ends.
 static err_t compile_steps(compilation *c) {
     tariff *out = c->out;
-    if (out->tier_kind == TIER_KIND_VOLUME) {
-        out->steps = 1;
-        out->step_upper[0] = INT64_MAX;
-        return ERR_OK;
-    }
-    for (size_t i = 0; i < out->tiers; i++) CHECK(push_edge(out, out->tier_upper[i]));
-    for (size_t i = 0; i < out->line_count; i++)
-        if (c->spec->lines[i].free_milli > 0 && !push_edge(out, c->spec->lines[i].free_milli))
+    bool is_volume = out->tier_kind == TIER_KIND_VOLUME;
+    CHECK(push_edge(out, INT64_MAX));
+    for (size_t i = 0; !is_volume && i < out->tiers; i++) CHECK(push_edge(out, out->tier_upper[i]));
+    for (size_t i = 0; i < out->line_count; i++) {
+        int64_t free_milli = c->spec->lines[i].free_milli;
+        if (free_milli > 0 && !push_edge(out, free_milli))
             return refuse_at(c, "too many different free quantities", "/lines/%zu/free_quantity", i);
+        for (size_t tier = 0; free_milli > 0 && tier + 1 < out->tiers; tier++)
+            if (out->per_head_milli[tier] > 0 && out->tier_upper[tier] < free_milli)
+                return refuse_at(c, "passes a tier edge that moves with the heads", "/lines/%zu/free_quantity", i);
+    }
     for (size_t step = 0, tier = 0; step < out->steps; step++) {
         out->tier_of_step[step] = (uint32_t)tier;
-        if (out->step_upper[step] == out->tier_upper[tier]) tier++;
+        out->ends_tier[step] = !is_volume && out->step_upper[step] == out->tier_upper[tier];
+        if (out->ends_tier[step]) tier++;
     }
     return ERR_OK;
 }
 
 static err_t check_use(compilation *c, size_t index) {
-    const tariff_line *line = &c->spec->lines[index];
-    if (line->has_quantity_rounding) return refuse_at(c, "rounded quantities are not rated yet", "/lines/%zu/quantity_rounding", index);
-    switch (line->kind) {
-        case LINE_KIND_QUANTITY:
-        case LINE_KIND_PERCENT: return ERR_OK;
-        case LINE_KIND_POWER_FACTOR: return refuse_at(c, "power factor lines are not rated yet", "/lines/%zu/kind", index);
-        case LINE_KIND_FIXED:
-        case LINE_KIND_DEMAND:
-        case LINE_KIND_MINIMUM:
-            if (c->out->use == TARIFF_FOR_QUOTE) return ERR_OK;
-            return refuse_at(c, "lines of this kind are not rated from readings yet, only from a given usage", "/lines/%zu/kind", index);
-        case LINE_KIND_COUNT: break;
-    }
-    return refuse_at(c, "unknown kind", "/lines/%zu/kind", index);
+    line_kind kind = c->spec->lines[index].kind;
+    if (kind >= LINE_KIND_COUNT) return refuse_at(c, "unknown kind", "/lines/%zu/kind", index);
+    if ((kind == LINE_KIND_DEMAND || kind == LINE_KIND_POWER_FACTOR) && c->out->use == TARIFF_FOR_CHARGING)
+        return refuse_at(c, "readings bring no demand and no power factor yet; only a given usage does", "/lines/%zu/kind", index);
+    return ERR_OK;
 }
 
-// The prices of one period (or of the total), spread over the columns.
+// The prices of one period (or of the total), one per tier.
 static err_t compile_prices(compilation *c, size_t index, size_t period) {
     const tariff_line *line = &c->spec->lines[index];
     const tariff *out = c->out;
@@ -306,13 +327,54 @@ static err_t compile_prices(compilation *c, size_t index, size_t period) {
         snprintf(place, sizeof place, "/lines/%zu/prices/%.64s", index, name);
         return REFUSE(c, place, "%zu prices for %u tiers; give one price, or one per tier", count, out->tiers);
     }
-    for (size_t column = 0; column < out->columns; column++) {
-        size_t tier = out->tier_kind == TIER_KIND_VOLUME ? column : out->tier_of_step[column];
+    for (size_t tier = 0; tier < out->tiers; tier++) {
         int64_t price = line->price_micro[period][count == 1 ? 0 : tier];
         if (price > PRICE_LIMIT_MICRO || price < -PRICE_LIMIT_MICRO)
             return refuse_at(c, "a price is too large", "/lines/%zu/prices/%.64s", index, name);
-        bool is_free = out->tier_kind == TIER_KIND_GRADUATED && out->step_upper[column] <= line->free_milli;
-        c->out->lines[index].price_micro[period][column] = is_free ? 0 : price;
+        c->out->lines[index].price_micro[period][tier] = price;
+    }
+    return ERR_OK;
+}
+
+static err_t compile_factors(compilation *c, size_t index) {
+    const tariff_line *line = &c->spec->lines[index];
+    compiled_line *out = &c->out->lines[index];
+    if (line->factor_count < 1 || line->factor_count > TARIFF_POWER_FACTORS_MAX)
+        return refuse_at(c, "1 to 64 factors are needed", "/lines/%zu/table", index);
+    for (size_t i = 0; i < line->factor_count; i++) {
+        const tariff_factor_step *step = &line->factors[i];
+        if (step->from_factor_micro < 0 || step->from_factor_micro > MONEY_MICRO)
+            return refuse_at(c, "a power factor is within 0 to 1", "/lines/%zu/table/%zu/from", index, i);
+        if (i > 0 && step->from_factor_micro <= line->factors[i - 1].from_factor_micro)
+            return refuse_at(c, "factors must rise", "/lines/%zu/table/%zu/from", index, i);
+        if (step->rate_micro > RATE_LIMIT_MICRO || step->rate_micro < -RATE_LIMIT_MICRO)
+            return refuse_at(c, "the rate is too large", "/lines/%zu/table/%zu/rate", index, i);
+        out->factors[i].from_factor_micro = step->from_factor_micro;
+        out->factors[i].rate = step->rate_micro;
+    }
+    out->factor_count = line->factor_count;
+    return ERR_OK;
+}
+
+static accrual counter_of(const tariff_line *line) {
+    if (line->per == FIXED_PER_DAY) return ACCRUAL_DAYS;
+    return line->prorated_by_day && line->per != FIXED_PER_PURCHASE ? ACCRUAL_SHARES : ACCRUAL_WINDOWS;
+}
+
+static err_t compile_quantity_line(compilation *c, size_t index) {
+    const tariff_line *line = &c->spec->lines[index];
+    compiled_line *out = &c->out->lines[index];
+    if (line->free_milli < 0) return refuse_at(c, "must not be negative", "/lines/%zu/free_quantity", index);
+    out->free_milli = line->free_milli;
+    if (line->has_quantity_rounding) {
+        if (line->quantity_scale < 0 || line->quantity_scale > 3)
+            return refuse_at(c, "must be within 0 to 3", "/lines/%zu/quantity_rounding/scale", index);
+        out->quantity_unit_milli = (int64_t)power_of_ten(3 - line->quantity_scale);
+        out->quantity_mode = line->quantity_mode;
+    }
+    for (size_t period = 0; period < (line->over_total ? 1 : c->out->periods); period++) {
+        err_t err = compile_prices(c, index, period);
+        if (err) return err;
     }
     return ERR_OK;
 }
@@ -338,13 +400,15 @@ static err_t compile_line(compilation *c, size_t index) {
         return refuse_at(c, "the amount is too large", "/lines/%zu/amount", index);
     if (line->rate_micro > RATE_LIMIT_MICRO || line->rate_micro < -RATE_LIMIT_MICRO)
         return refuse_at(c, "the rate is too large", "/lines/%zu/rate", index);
-    if (line->kind != LINE_KIND_QUANTITY) return ERR_OK;
-    if (line->free_milli < 0) return refuse_at(c, "must not be negative", "/lines/%zu/free_quantity", index);
-    if (line->free_milli > 0 && c->out->tier_kind == TIER_KIND_VOLUME)
-        return refuse_at(c, "free quantities in volume tiers are not rated yet", "/lines/%zu/free_quantity", index);
-    for (size_t period = 0; period < (line->over_total ? 1 : c->out->periods); period++)
-        if ((err = compile_prices(c, index, period))) return err;
-    return ERR_OK;
+    out->counter = counter_of(line);
+    bool accrues = line->kind == LINE_KIND_FIXED && line->per != FIXED_PER_PURCHASE;
+    c->out->accrues_windows |= accrues && out->counter == ACCRUAL_WINDOWS;
+    c->out->accrues_days |= accrues && out->counter != ACCRUAL_WINDOWS;
+    if (line->kind == LINE_KIND_FIXED && out->counter == ACCRUAL_SHARES) c->out->shares = RATING_SHARES;
+    c->out->has_minimum |= line->kind == LINE_KIND_MINIMUM;
+    c->out->needs_closing |= line->kind == LINE_KIND_DEMAND || line->kind == LINE_KIND_POWER_FACTOR;
+    if (line->kind == LINE_KIND_POWER_FACTOR) return compile_factors(c, index);
+    return line->kind == LINE_KIND_QUANTITY ? compile_quantity_line(c, index) : ERR_OK;
 }
 
 // Orders lines behind those they build on, and finds how deep percent lines build on percent lines.
@@ -354,7 +418,8 @@ static err_t visit_line(compilation *c, size_t index) {
     if (c->is_open[index]) return refuse_at(c, "the line builds on itself", "/lines/%zu/of", index);
     c->is_open[index] = true;
     int32_t deepest = 0;
-    bool builds = line->kind == LINE_KIND_PERCENT || line->kind == LINE_KIND_MINIMUM;
+    bool is_share = line->kind == LINE_KIND_PERCENT || line->kind == LINE_KIND_POWER_FACTOR;
+    bool builds = is_share || line->kind == LINE_KIND_MINIMUM;
     if (builds && (line->of == 0 || line->of >> c->out->line_count)) return refuse_at(c, "unknown line, or none", "/lines/%zu/of", index);
     for (size_t i = 0; builds && i < c->out->line_count; i++) {
         if (!(line->of >> i & 1)) continue;
@@ -362,11 +427,36 @@ static err_t visit_line(compilation *c, size_t index) {
         if (err) return err;
         if (c->depth[i] > deepest) deepest = c->depth[i];
     }
-    c->depth[index] = deepest + (line->kind == LINE_KIND_PERCENT);
+    c->depth[index] = deepest + is_share;
     if (c->depth[index] > TARIFF_PERCENT_DEPTH_MAX)
         return refuse_at(c, "percent lines build on each other more than 3 deep", "/lines/%zu/of", index);
     c->out->order[c->ordered++] = index;
     return ERR_OK;
+}
+
+static bool is_multiple(const tariff *out, int64_t by) {
+    for (size_t i = 0; i < out->line_count; i++) {
+        if (out->lines[i].rate_micro % by != 0) return false;
+        for (size_t j = 0; j < out->lines[i].factor_count; j++)
+            if (out->lines[i].factors[j].rate % by != 0) return false;
+    }
+    return true;
+}
+
+// Brings all rates to the fewest decimals that hold them: fewer decimals, wider sums.
+static int32_t compile_rates(tariff *out) {
+    int32_t scale = MONEY_SCALE;
+    int64_t by = 1;
+    while (scale > 0 && is_multiple(out, by * 10)) {
+        scale--;
+        by *= 10;
+    }
+    out->rate_one = MONEY_MICRO / by;
+    for (size_t i = 0; i < out->line_count; i++) {
+        out->lines[i].rate = out->lines[i].rate_micro / by;
+        for (size_t j = 0; j < out->lines[i].factor_count; j++) out->lines[i].factors[j].rate /= by;
+    }
+    return scale;
 }
 
 static err_t compile_lines(compilation *c) {
@@ -375,67 +465,94 @@ static err_t compile_lines(compilation *c) {
     c->out->line_count = c->spec->line_count;
     err_t err = compile_steps(c);
     if (err) return err;
-    c->out->columns = c->out->tier_kind == TIER_KIND_VOLUME ? c->out->tiers : c->out->steps;
+    c->out->shares = 1;
     for (size_t i = 0; i < c->out->line_count; i++)
         if ((err = compile_line(c, i))) return err;
+    c->out->has_closing_lines = c->out->needs_closing || c->out->has_minimum;
+    if (c->out->has_minimum) c->out->shares = RATING_SHARES;
     memset(c->depth, -1, sizeof c->depth);
     int32_t deepest = 0;
     for (size_t i = 0; i < c->out->line_count; i++) {
         if ((err = visit_line(c, i))) return err;
         if (c->depth[i] > deepest) deepest = c->depth[i];
     }
-    c->out->exact_scale = PRODUCT_SCALE + RATE_SCALE * deepest;
+    c->out->rate_scale = compile_rates(c->out);
+    c->out->exact_scale = PRODUCT_SCALE + c->out->rate_scale * deepest;
     return ERR_OK;
 }
 
 static int128 magnitude(int128 value) { return value < 0 ? -value : value; }
 
-// Weights of a percent line; false when they pass 2^120.
-static bool weigh_percent(tariff *out, size_t index, size_t cells) {
+// What one milli-unit in a cell, or one count of an accrual, comes to on one line that builds on no other.
+static int128 basic_weight(const tariff *out, size_t index, uint32_t plane, size_t column) {
     const compiled_line *line = &out->lines[index];
-    int128 *weights = &out->line_weights[index * cells];
-    for (size_t cell = 0; cell < cells; cell++) {
-        int128 base = 0;
-        for (size_t i = 0; i < out->line_count; i++)
-            if (line->of >> i & 1) base += out->line_weights[i * cells + cell];
-        base /= MONEY_MICRO;  // exact: each level keeps six decimals in hand for the next
-        if (line->rate_micro != 0 && magnitude(base) > ((int128)1 << 120) / magnitude(line->rate_micro)) return false;
-        weights[cell] = base * line->rate_micro;
+    size_t cells = (size_t)out->periods * out->steps;
+    if (line->kind == LINE_KIND_FIXED && line->per != FIXED_PER_PURCHASE && column == cells + line->counter) return line->unit_price;
+    if (line->kind != LINE_KIND_QUANTITY || column >= cells) return 0;
+    size_t row = line->over_total ? 0 : column / out->steps;
+    return price_of_step(out, line, row, column % out->steps, plane) * out->product_lift;
+}
+
+// All lines of one column; false when one passes the limit.
+static bool weigh_column(tariff *out, uint32_t plane, size_t column, int128 *out_weight, int128 *out_reach) {
+    int128 amounts[TARIFF_LINES_MAX];
+    for (size_t i = 0; i < out->line_count; i++) amounts[i] = basic_weight(out, i, plane, column);
+    if (!price_dependent_lines(out, &(dependence){0}, amounts)) return false;
+    *out_weight = *out_reach = 0;
+    for (size_t i = 0; i < out->line_count; i++) {
+        *out_weight += amounts[i];
+        *out_reach += magnitude(amounts[i]);
     }
     return true;
 }
 
+// The prices that do not depend on quantities; exact.
+static bool compile_unit_prices(tariff *out) {
+    int128 one = power_of_ten(out->exact_scale - MONEY_SCALE);
+    out->product_lift = power_of_ten(out->exact_scale - PRODUCT_SCALE) * out->shares;
+    for (size_t i = 0; i < out->line_count; i++) {
+        compiled_line *line = &out->lines[i];
+        if (line->kind != LINE_KIND_FIXED && line->kind != LINE_KIND_MINIMUM) continue;
+        bool is_share = line->kind == LINE_KIND_FIXED && line->counter == ACCRUAL_SHARES;
+        if (__builtin_mul_overflow(one * (is_share ? 1 : out->shares), (int128)line->amount_micro, &line->unit_price)) return false;
+        if (magnitude(line->unit_price) > AMOUNT_LIMIT) return false;
+    }
+    return true;
+}
+
+// No account lives to see more: 10 000 years of months, and of days in shares.
+static int128 most_counted(size_t counter) { return counter == ACCRUAL_SHARES ? (int128)1 << 36 : (int128)1 << 22; }
+
 static err_t compile_weights(compilation *c) {
     tariff *out = c->out;
-    size_t cells = (size_t)out->periods * out->columns;
-    out->line_weights = mem_new(out->line_count * cells, sizeof(int128));
-    int128 lift = power_of_ten(out->exact_scale - PRODUCT_SCALE);
+    size_t cells = (size_t)out->periods * out->steps;
+    size_t columns = cells + ACCRUAL_COUNT;
+    uint32_t planes = out->tier_kind == TIER_KIND_VOLUME ? out->tiers : 1;
+    if (!compile_unit_prices(out)) return REFUSE(c, "/lines", "amounts and rates multiply to too much");
+    out->weights = mem_new(planes * columns, sizeof out->weights[0]);
+    out->narrow_weights = mem_new(planes * columns, sizeof out->narrow_weights[0]);
     int128 largest = 1;
-    for (size_t i = 0; i < out->line_count; i++) {
-        size_t index = out->order[i];
-        const compiled_line *line = &out->lines[index];
-        if (line->kind == LINE_KIND_PERCENT && !weigh_percent(out, index, cells))
-            return refuse_at(c, "prices and rates multiply to too much", "/lines/%zu/rate", index);
-        for (size_t cell = 0; line->kind == LINE_KIND_QUANTITY && cell < cells; cell++) {
-            size_t period = line->over_total ? 0 : cell / out->columns;
-            out->line_weights[index * cells + cell] = line->price_micro[period][cell % out->columns] * lift;
-        }
-    }
     out->is_narrow = true;
-    for (size_t cell = 0; cell < cells; cell++) {
-        int128 reach = 0;
-        for (size_t i = 0; i < out->line_count; i++) {
-            out->weights[cell] += out->line_weights[i * cells + cell];
-            reach += magnitude(out->line_weights[i * cells + cell]);
-        }
-        if (reach > largest) largest = reach;
-        if (magnitude(out->weights[cell]) > INT64_MAX) out->is_narrow = false;
-        out->narrow_weights[cell] = out->is_narrow ? (int64_t)out->weights[cell] : 0;
+    for (size_t at = 0; at < planes * columns; at++) {
+        size_t column = at % columns;
+        int128 reach;
+        if (!weigh_column(out, (uint32_t)(at / columns), column, &out->weights[at], &reach))
+            return REFUSE(c, "/lines", "prices and rates multiply to too much");
+        if (column >= cells && reach > AMOUNT_LIMIT / most_counted(column - cells))
+            return REFUSE(c, "/lines", "fixed amounts and rates multiply to too much");
+        if (column < cells && reach > largest) largest = reach;
+        bool fits = magnitude(out->weights[at]) <= INT64_MAX;
+        out->narrow_weights[at] = fits ? (int64_t)out->weights[at] : 0;
+        if (column < cells && !fits) out->is_narrow = false;
     }
-    // An amount at this quantity still fits 2^62 micro-units, and the sum of products 2^125.
-    int128 limit = ((int128)1 << 125) / largest;
-    int128 lowest_micro = power_of_ten(out->exact_scale - MONEY_SCALE);
-    if (lowest_micro < (int128)1 << 63 && ((int128)1 << 62) * lowest_micro / largest < limit)
+    out->is_linear = !out->has_closing_lines;
+    for (size_t i = 0; i < out->line_count; i++) out->is_linear &= out->lines[i].quantity_unit_milli == 0;
+    out->is_simple =
+        out->is_linear && out->tier_kind == TIER_KIND_GRADUATED && out->shares == 1 && !out->accrues_windows && !out->accrues_days;
+    // An amount at this quantity still fits 2^62 micro-units, and the sum of products 2^124.
+    int128 limit = ((int128)1 << 124) / largest;
+    int128 lowest_micro = power_of_ten(out->exact_scale - MONEY_SCALE) * out->shares;
+    if (lowest_micro < (int128)1 << 62 && ((int128)1 << 62) * lowest_micro / largest < limit)
         limit = ((int128)1 << 62) * lowest_micro / largest;
     out->quantity_limit_milli = limit < QUANTITY_LIMIT_MILLI ? (int64_t)limit : QUANTITY_LIMIT_MILLI;
     if (out->quantity_limit_milli < QUANTITY_LIMIT_LEAST) return REFUSE(c, "/lines", "prices and rates are too large to rate exactly");
@@ -470,7 +587,7 @@ err_t tariff_new(const tariff_spec *spec, tariff_use use, tariff **out_tariff, f
     if ((err = compile_head(&c)) || (err = compile_periods(&c)) || (err = compile_calendar(&c)) || (err = compile_tiers(&c)) ||
         (err = compile_lines(&c)) || (err = compile_weights(&c)))
         return err;
-    self->rounding_divisor = power_of_ten(self->exact_scale - self->rounding_scale);
+    self->rounding_divisor = power_of_ten(self->exact_scale - self->rounding_scale) * self->shares;
     self->rounding_step = (int64_t)power_of_ten(MONEY_SCALE - self->rounding_scale);
     *out_tariff = self;
     self = NULL;

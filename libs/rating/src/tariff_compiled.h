@@ -2,21 +2,23 @@
 #pragma once
 
 #include "money/money.h"
+#include "rating/rating.h"
 #include "rating/state.h"
 #include "rating/tariff.h"
 
 #define MINUTES_PER_DAY 1440
 // A wrapping band makes two segments of one day.
 #define SEGMENTS_MAX (TARIFF_BANDS_MAX + 1)
-// Prices are micro-units per unit and quantities milli-units, so their product has scale 9; each level of percent
-// lines adds 6 decimals.
+// Prices are micro-units per unit and quantities milli-units, so their product has scale 9; each level of percent and
+// power-factor lines adds the decimals of the tariff's rates, at most 6.
 #define PRODUCT_SCALE 9
-#define RATE_SCALE 6
 // Bounds that keep sums of products within 128 bits; checked once at compile time and once per interval.
 #define QUANTITY_LIMIT_MILLI 1000000000000000LL
 #define QUANTITY_LIMIT_LEAST 1000000000LL  // a tariff that could not price even a GWh is refused
 #define PRICE_LIMIT_MICRO 1000000000000000LL
 #define RATE_LIMIT_MICRO 1000000000LL
+// Amounts of one line stay below it, so that the sum over all lines cannot overflow.
+#define AMOUNT_LIMIT ((int128)1 << 120)
 
 typedef struct day_segment {
     int32_t from_minute;
@@ -37,17 +39,36 @@ typedef struct compiled_flag {
     int64_t days[TARIFF_FLAGGED_DAYS_MAX];  // rising
 } compiled_flag;
 
+// The counters of rating_accrued, as columns behind the cells.
+typedef enum accrual {
+    ACCRUAL_WINDOWS,
+    ACCRUAL_SHARES,
+    ACCRUAL_DAYS,
+    ACCRUAL_COUNT,
+} accrual;
+
 typedef struct compiled_line {
     char name[TARIFF_NAME_MAX + 1];
     line_kind kind;
     bool over_total;
-    int64_t price_micro[TARIFF_PERIODS_MAX][RATING_STEPS_MAX];  // per step, 0 within the free quantity
+    int64_t price_micro[TARIFF_PERIODS_MAX][TARIFF_TIERS_MAX];
+    int64_t free_milli;
+    int64_t quantity_unit_milli;  // 0: quantities are priced as they are
+    rounding_mode quantity_mode;
     money_micro amount_micro;
     fixed_per per;
     bool prorated_by_day;
+    accrual counter;    // FIXED
+    int128 unit_price;  // FIXED: of one count; MINIMUM: the amount; both exact
     bool by_contract;
     uint32_t of;
-    int64_t rate_micro;
+    int64_t rate_micro;  // as the document says; `rate` is the same at the tariff's rate_scale
+    int64_t rate;
+    size_t factor_count;
+    struct {
+        int64_t from_factor_micro;
+        int64_t rate;
+    } factors[TARIFF_POWER_FACTORS_MAX];  // rising
 } compiled_line;
 
 struct tariff {
@@ -71,29 +92,45 @@ struct tariff {
     window_rule over;
     tier_kind tier_kind;
     uint32_t tiers;
-    uint32_t steps;                        // VOLUME: one, tiers are looked up by the total
+    uint32_t steps;                        // tiers cut where a free quantity ends; VOLUME: only the latter
     int64_t step_upper[RATING_STEPS_MAX];  // the last is INT64_MAX
     uint32_t tier_of_step[RATING_STEPS_MAX];
+    bool ends_tier[RATING_STEPS_MAX];      // the step ends where its tier does, not where a free quantity does
     int64_t tier_upper[TARIFF_TIERS_MAX];  // the last is INT64_MAX
+    bool is_personal;                      // edges depend on the holder
+    bool prorates_opening;
+    int64_t per_head_milli[TARIFF_TIERS_MAX];
+    int32_t heads_above[TARIFF_TIERS_MAX];
 
     size_t line_count;
     compiled_line lines[TARIFF_LINES_MAX];
     size_t order[TARIFF_LINES_MAX];  // every line behind those it builds on
 
-    // Price of one milli-unit in each cell [period * columns + column], all lines together and line by line, at
-    // exact_scale. A column is a step, or a tier of a volume tariff.
-    uint32_t columns;
+    // Exact amounts count 10^-exact_scale / shares of the currency.
     int32_t exact_scale;
+    int32_t rate_scale;
+    int64_t rate_one;     // 10^rate_scale
+    int32_t shares;       // RATING_SHARES where a fixed line is shared by day, else 1
+    int128 product_lift;  // from price times quantity to exact
+    bool accrues_windows;
+    bool accrues_days;
+    bool is_linear;  // the price is cells and counters times weights; else lines are priced one by one
+    bool is_simple;  // linear, graduated and nothing accrues: below the quantity limit no price can fail
+    bool has_closing_lines;
+    bool has_minimum;    // then shares are RATING_SHARES, so that any carried price can be counted exactly
+    bool needs_closing;  // a demand or power-factor line
+
+    // Price of one milli-unit in each cell, then of one count, for all lines together: [plane][cells + ACCRUAL_COUNT].
+    // A plane is a tier of a volume tariff; graduated tiers have one.
     bool is_narrow;  // the sums fit 64 bits
-    int64_t narrow_weights[RATING_CELLS_MAX];
-    int128 weights[RATING_CELLS_MAX];
-    int128 *line_weights;  // [line][cell]
+    int64_t *narrow_weights;
+    int128 *weights;
     int64_t quantity_limit_milli;
 
     rounding_mode rounding;
     int32_t rounding_scale;
     bool rounds_each_line;
-    int128 rounding_divisor;  // from exact_scale to rounding_scale
+    int128 rounding_divisor;  // from exact to rounding_scale
     int64_t rounding_step;    // from rounding_scale to micro-units
 };
 

@@ -127,7 +127,10 @@ static void usage_documents_are_read_strictly(void **state) {
         {"{" SPAN ", \"quantities\": {\"peak\": \"1.0001\"}}", "/quantities/peak: more than 3 decimals", 0, 0},
         {"{" SPAN ", \"quantities\": {\"peak\": 1.5}}", "/quantities/peak: write decimals as strings", 0, 0},
         {"{" SPAN ", \"quantities\": {}, \"tier_used\": {\"x\": 3}}", "/tier_used/x: the tariff has no such period", 0, 0},
-        {"{" SPAN ", \"quantities\": {}, \"heads\": 3}", "/heads: unknown key", 0, 0},
+        {"{" SPAN ", \"quantities\": {}, \"height\": 3}", "/height: unknown key", 0, 0},
+        {"{" SPAN ", \"quantities\": {}, \"heads\": -1}", "/heads: must be within 0 to 1000", 0, 0},
+        {"{" SPAN ", \"quantities\": {}, \"power_factor\": \"1.1\"}", "/power_factor: must be within 0 and 1", 0, 0},
+        {"{" SPAN ", \"quantities\": {}, \"opened_at\": \"today\"}", "/opened_at: not an RFC 3339 time with offset", 0, 0},
         {"{\"from\": \"2024-03-01T00:00:00Z\", \"to\": \"2024-03-01T00:00:00Z\", \"quantities\": {}}", "/to: must be after \"from\"", 0, 0},
         {"[]", "/: must be an object", 0, 0},
     };

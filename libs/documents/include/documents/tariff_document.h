@@ -7,6 +7,7 @@
 #include "base/sv.h"
 #include "calendar/days.h"
 #include "calendar/zone.h"
+#include "documents/price_indices.h"
 #include "documents/zone_files.h"
 #include "rating/tariff.h"
 
@@ -18,6 +19,8 @@ typedef struct tariff_reading {
     tariff_use use;
     zone_set *zones;               // must outlive the document
     const day_calendar *calendar;  // the dated calendar the document may name; NULL: the lists inside the document serve
+    const price_indices *indices;  // for prices by index; NULL: a document that has them is refused
+    instant_ms index_at;           // of which local month; each month is a version of its own
 } tariff_reading;
 
 #define TARIFF_DOCUMENT_BYTES_MAX (256 * 1024)
@@ -29,3 +32,11 @@ void tariff_document_free_variable(tariff_document **self);
 #define AUTO_TARIFF_DOCUMENT __attribute__((cleanup(tariff_document_free_variable))) tariff_document *
 
 const tariff *tariff_document_tariff(const tariff_document *self);
+
+// The index values its prices were made of, each once; they live as long as the indices given. None: the document is
+// the same in every month.
+#define TARIFF_INDICES_MAX 32
+size_t tariff_document_index_count(const tariff_document *self);
+const price_index *tariff_document_index(const tariff_document *self, size_t at);
+// Any of them is provisional.
+bool tariff_document_is_provisional(const tariff_document *self);

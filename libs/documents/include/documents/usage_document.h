@@ -17,6 +17,9 @@ typedef struct usage_document {
     int64_t used_before_milli[TARIFF_PERIODS_MAX];
     int64_t max_demand_w;
     int64_t contracted_va;
+    int64_t power_factor_micro;  // 0: not measured
+    int32_t heads;
+    instant_ms opened_at;  // 0: before the usage
 } usage_document;
 
 #define USAGE_DOCUMENT_BYTES_MAX (64 * 1024)

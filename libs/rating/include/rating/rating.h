@@ -39,11 +39,27 @@ void rating_cache_free(rating_cache *self);
 void rating_cache_free_variable(rating_cache **self);
 #define AUTO_RATING_CACHE __attribute__((cleanup(rating_cache_free_variable))) rating_cache *
 
+// Whose tier edges: NULL or zeros where nobody is known. A tariff without edges per head and without
+// prorate_opening ignores it.
+typedef struct rating_holder {
+    int32_t heads;         // 0 counts as none above any threshold
+    instant_ms opened_at;  // the account's first instant; 0: before the window
+} rating_holder;
+
+// What is known of a tier window when it closes; demand and power-factor lines need it.
+typedef struct rating_closing {
+    int64_t max_demand_w;
+    int64_t contracted_va;
+    int64_t power_factor_micro;  // 0.85 is 850 000; 0: not measured, no adjustment
+} rating_closing;
+
 typedef struct rating_interval {
     instant_ms from;
     instant_ms to;                    // after `from`
     int64_t quantity_milli;           // not negative; ignored when per_period_milli is given
     const int64_t *per_period_milli;  // the meter's own period registers, in order of the tariff's periods, or NULL
+    const rating_holder *holder;      // may be NULL
+    const rating_closing *closing;    // of each window that ends inside; NULL: INPUT_MISSING where a line needs it
 } rating_interval;
 
 typedef struct rating_result {
@@ -103,6 +119,9 @@ void rating_state_lines(const tariff *tariff, const rating_state *state, rating_
 // Adds the lines of one state to a list, and sorts it: for totals over several windows of one tariff version.
 void rating_lines_add_state(rating_lines *self, const tariff *tariff, const rating_state *state);
 
+// The same of a window that has closed: with its demand, minimum and power-factor lines. `closing` may be NULL.
+void rating_lines_add_closed(rating_lines *self, const tariff *tariff, const rating_state *state, const rating_closing *closing);
+
 // Why an interval costs what it costs: the arithmetic of one charge.
 typedef struct rating_explanation {
     rating_state before;
@@ -126,6 +145,9 @@ typedef struct rating_usage {
     const int64_t *used_before_milli;  // per period: used in the tier window before `from`; NULL: nothing
     int64_t max_demand_w;
     int64_t contracted_va;
+    int64_t power_factor_micro;   // 0: not measured
+    const rating_holder *holder;  // may be NULL
+    bool counts_once;             // each fixed line once, whatever lies between `from` and `to`
 } rating_usage;
 
 typedef struct rating_quote {
@@ -135,5 +157,12 @@ typedef struct rating_quote {
 } rating_quote;
 
 rating_answer rating_quote_usage(const tariff *tariff, const rating_usage *usage, rating_quote *out_quote) MUST_CHECK;
+// The inverse: the largest multiple of `step_milli` whose quote does not pass `amount_micro`; what is due without any
+// unit (fixed, purchase, minimum lines and their taxes) comes first. usage->quantity_milli is the mix of periods: only
+// its proportions count, and it may be all zero for a tariff of one period. TOO_LITTLE, NO_BOUND, NO_MIX.
+rating_answer rating_quote_amount(const tariff *tariff, const rating_usage *usage, money_micro amount_micro, int64_t step_milli,
+                                  rating_quote *out_quote) MUST_CHECK;
+// The step of bought quantities: the finest quantity_rounding of the lines, 0.1 where there is none.
+int64_t rating_bought_step_milli(const tariff *tariff);
 void rating_quote_done(rating_quote *self);
 void rating_quote_auto(rating_quote *self);

@@ -28,6 +28,7 @@
 #define TARIFF_NAME_MAX 64
 #define TARIFF_PERCENT_DEPTH_MAX 3
 #define TARIFF_POWER_FACTORS_MAX 64
+#define TARIFF_HEADS_MAX 1000
 
 typedef enum tier_kind {
 #define TIER_KIND(name, text, meaning) TIER_KIND_##name,
@@ -142,7 +143,10 @@ typedef struct tariff_spec {
     window_rule over;
     tier_kind tier_kind;
     size_t upper_count;
-    int64_t upper_milli[TARIFF_TIERS_MAX];  // each belongs to its own tier
+    int64_t upper_milli[TARIFF_TIERS_MAX];     // each belongs to its own tier
+    int64_t per_head_milli[TARIFF_TIERS_MAX];  // added for each head above heads_above
+    int32_t heads_above[TARIFF_TIERS_MAX];
+    bool prorates_opening;  // an account opened inside the window has edges in proportion to the local days left
 
     size_t line_count;
     const tariff_line *lines;
@@ -154,9 +158,9 @@ typedef struct tariff_spec {
 
 // What the tariff is compiled for; each use refuses what it could not price right.
 typedef enum tariff_use {
-    TARIFF_FOR_CHARGING,  // readings for years, across versions: quantity and percent lines, graduated tiers
-    TARIFF_FOR_READINGS,  // readings under this one version: also volume tiers
-    TARIFF_FOR_QUOTE,     // a given usage: also fixed, demand and minimum lines
+    TARIFF_FOR_CHARGING,  // readings for years, across versions: all but demand and power-factor lines
+    TARIFF_FOR_READINGS,  // readings whose caller knows demand and power factor when a window closes
+    TARIFF_FOR_QUOTE,     // a given usage
 } tariff_use;
 
 typedef struct tariff tariff;
