@@ -8,6 +8,7 @@ const system = await startSystem({ meters: 60, days: 2, replicas: 1, withApi: tr
 let code = 1;
 try {
   const [, company, login, password] = /^log-in +company (\S+) +operator (manager) +password (\S+)/m.exec(system.logins);
+  await system.stack.query("update core.operator set locale = 'en'"); // the journeys are written in English
   const url = `http://127.0.0.1:${system.service('api-1').ports.http}`;
   code = await new Promise((resolve, reject) => {
     const env = { ...process.env, PENSTOCK_URL: url, PENSTOCK_COMPANY: company, PENSTOCK_LOGIN: login, PENSTOCK_PASSWORD: password };
