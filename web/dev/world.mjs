@@ -150,7 +150,7 @@ function lastValues(room) {
   return [
     value('active_energy_total', decimal(room.register), 'kWh'), value('active_energy_peak', decimal((room.register * 46n) / 100n / 10_000n * 10_000n), 'kWh'),
     value('active_energy_valley', decimal((room.register * 21n) / 100n / 10_000n * 10_000n), 'kWh'), value('voltage_a', '228.4', 'V'), value('current_a', '3.871', 'A'),
-    value('power_total', '0.8612', 'kW'), value('power_factor_total', '0.974', ''), value('relay', stateOf(room) === 'arrears' ? 'open' : 'closed', ''),
+    value('active_power_total', '0.8612', 'kW'), value('power_factor', '0.974', ''), value('relay', stateOf(room) === 'arrears' ? 'open' : 'closed', ''),
   ];
 }
 
@@ -165,7 +165,7 @@ export function roomOf({ room, property, building, floor }) {
     meters: [{
       id: `${room.id}-m-${suffix}`, address: `20230${String(100_000 + Number(room.id.replace(/\D/g, '') || 1)).slice(-6)}${suffix === 'e' ? '1' : '2'}`.slice(0, 12), model: suffix === 'e' ? 'DDSY-1352' : 'LXSY-20', channel: 1,
       online: isOnline, lost_since: lost, gateway: { id: 'g1', name: 'GW-A-03', link: suffix === 'e' ? 'dtu_tcp' : 'http_push', online: isOnline, lost_since: lost },
-      last_values: suffix === 'e' ? lastValues(room) : [{ name: 'volume_total', value: '184.62', unit: 'm3', read_at: iso(room.readAt) }],
+      last_values: suffix === 'e' ? lastValues(room) : [{ name: 'water_volume_total', value: '184.62', unit: 'm3', read_at: iso(room.readAt) }],
     }],
   });
   const purse = (purpose, balance, level, a1, a2, overdraft = '0.00') => ({ purpose, balance, level, alarm_1: a1, alarm_2: a2, overdraft_limit: overdraft });

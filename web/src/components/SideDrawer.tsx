@@ -12,7 +12,7 @@ export function SideDrawer({ title, isOpen, onClose, children }: { title: string
       title={title}
       open={isOpen}
       onClose={onClose}
-      size="min(720px, 100vw)"
+      size="min(800px, 100vw)"
       closeIcon={<span aria-label={t('action.close')} role="img"><Icon name="close" /></span>}
       destroyOnHidden
     >

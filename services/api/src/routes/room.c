@@ -3,6 +3,7 @@
 #include "call.h"
 #include "ledger/ledger.h"
 #include "metering/register.h"
+#include "money/decimal.h"
 #include "write.h"
 
 static void write_place(json_writer *out, const char *key, const db_rows *rows, int id_column) {
@@ -62,8 +63,8 @@ static void write_last_values(json_writer *out, const zone *where, const db_rows
         register_info info = register_describe(number);
         bool is_relay = number == REGISTER_STATUS_WORD_3;
         if (!info.is_known || (info.kind == REGISTER_STATUS && !is_relay)) continue;
-        char text[REGISTER_VALUE_TEXT_MAX];
-        size_t len = register_value_format(number, db_i64(values, i, 1), text);
+        char text[DECIMAL_TEXT_MAX];
+        size_t len = decimal_format(db_i64(values, i, 1), info.decimals, info.decimals > 0 ? 1 : 0, text);
         json_open_object(out);
         json_put_text(out, "name", is_relay ? SV("relay") : info.text);
         if (is_relay)
