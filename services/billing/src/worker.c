@@ -79,10 +79,10 @@ static err_t side_lanes(worker *self, bool *out_did, fault *out_fault) {
     err_t err = ERR_OK;
     if (is_due(&self->forget_at_ms, SILENT_EVERY_MS)) err = self->owned_count ? day_ask_silent(self) : ERR_OK;
     if (err) return fault_set(out_fault, err, "day", "%.180s", db_error_text(self->conn));
-    if (clock_monotonic_ms() >= self->replay_at_ms) err = replay_run(self, &did_replay, out_fault);
-    if (!did_replay) self->replay_at_ms = clock_monotonic_ms() + LANE_EVERY_MS;
-    if (!err && clock_monotonic_ms() >= self->day_at_ms) err = day_run(self, &did_day, out_fault);
-    if (!did_day) self->day_at_ms = clock_monotonic_ms() + LANE_EVERY_MS;
+    if (is_due(&self->replay_at_ms, LANE_EVERY_MS)) err = replay_run(self, &did_replay, out_fault);
+    if (did_replay) self->replay_at_ms = 0;  // there may be more
+    if (!err && is_due(&self->day_at_ms, LANE_EVERY_MS)) err = day_run(self, &did_day, out_fault);
+    if (did_day) self->day_at_ms = 0;
     *out_did = did_replay || did_day;
     return err;
 }
