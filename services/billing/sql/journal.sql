@@ -8,7 +8,7 @@ cross join lateral (
     from ingest.reading_block r
     where r.partition = own.partition and r.xid >= own.floor and r.received_at >= $5 and r.received_at < $6
       and not exists (select from billing.block_claim c where c.partition = r.partition and c.block_id = r.id)
-    order by r.xid limit $3) b
+    order by r.xid, r.id limit $3) b
 order by b.xid, b.id limit $4
 
 -- name: journal_claim

@@ -288,7 +288,7 @@ static err_t run_blocks(worker *self, const block *blocks, size_t count, size_t 
 static err_t select_blocks(worker *self, db_rows *out_rows) {
     instant_ms now = service_now(self->svc);
     instant_ms from = self->looks_deep ? now - 4000 * DAY_MS : now - RECENT_MS;
-    size_t each = BLOCKS_MAX / self->owned_count;
+    size_t each = BLOCKS_MAX / (self->busy_partitions ? self->busy_partitions : 1);
     if (each < 8) each = 8;
     return db_query(self->conn, &SQL_JOURNAL_UNCLAIMED,
                     DB_PARAMS(DB_I16_ARRAY(self->owned, self->owned_count), DB_I64_ARRAY(self->floors, self->owned_count),
@@ -313,6 +313,20 @@ static size_t take_blocks(const worker *self, const db_rows *rows, block *out) {
     return count;
 }
 
+static int compare_i16(const void *left, const void *right) {
+    const int16_t *a = left, *b = right;
+    return *a - *b;
+}
+
+static size_t count_partitions(const db_rows *rows) {
+    int16_t seen[BLOCKS_MAX];
+    size_t count = rows->len < BLOCKS_MAX ? rows->len : BLOCKS_MAX, distinct = 0;
+    for (size_t i = 0; i < count; i++) seen[i] = (int16_t)db_i64(rows, i, 0);
+    qsort(seen, count, sizeof *seen, compare_i16);
+    for (size_t i = 0; i < count; i++) distinct += i == 0 || seen[i] != seen[i - 1];
+    return distinct;
+}
+
 static int64_t oldest_age_ms(const worker *self, const block *blocks, size_t count) {
     instant_ms oldest = INSTANT_MAX;
     for (size_t i = 0; i < count; i++)
@@ -328,6 +342,7 @@ err_t batch_run(worker *self, size_t *out_readings, fault *out_fault) {
     if (err) return fault_set(out_fault, err, "journal", "%.180s", db_error_text(self->conn));
     block blocks[BLOCKS_MAX];
     size_t count = take_blocks(self, &rows, blocks);
+    self->busy_partitions = count_partitions(&rows);
     atomic_store(&self->app->lag_ms, oldest_age_ms(self, blocks, count));
     if (count == 0) {
         self->looks_deep = false;

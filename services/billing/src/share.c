@@ -127,6 +127,7 @@ static err_t settle(worker *self, fault *out_fault) {
     qsort(self->owned, self->owned_count, sizeof *self->owned, compare_i16);
     points_clear(self->points);  // states of partitions that come or go may have been changed by others
     self->looks_deep = true;
+    self->busy_partitions = self->owned_count;
     mem_free(self->cursors);
     self->cursors = mem_new(self->owned_count + 1, sizeof *self->cursors);
     for (size_t i = 0; i < self->owned_count; i++) {

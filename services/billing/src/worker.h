@@ -41,7 +41,8 @@ typedef struct worker {
 
     // When each recurring duty is due (monotonic).
     int64_t beat_at_ms, config_at_ms, floor_at_ms, replay_at_ms, day_at_ms, purse_at_ms, forget_at_ms, deep_look_at_ms;
-    bool looks_deep;  // the next look at the journal goes back without bound
+    bool looks_deep;         // the next look at the journal goes back without bound
+    size_t busy_partitions;  // that had blocks at the last look: the next look shares its bound among so many
 } worker;
 
 void worker_run(service *svc, void *context);  // context: billing_app
