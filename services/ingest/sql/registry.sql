@@ -12,20 +12,23 @@ join core.property p on p.company_id = g.company_id and p.num = g.property_num
 where g.company_id = $1 and greatest(g.change_seq, p.change_seq) > $2;
 
 -- name: registry_meters
--- Meters of company $1 of which anything that matters here changed after $2. The nearest setting of the rhythm wins.
+-- Meters of company $1 of which anything that matters here changed after $2, those behind number $3, at most $4 at a time.
+-- The nearest setting of the rhythm wins.
 select m.num, m.property_num, p.partition, m.gateway_num, m.port, m.bus_address, m.serial, mm.protocol,
        coalesce(u.poll_interval_s, m.poll_interval_s, g.poll_interval_s, p.poll_interval_s), m.installed_at, m.removed_at is not null
 from core.meter m
 join core.property p on p.company_id = m.company_id and p.num = m.property_num
 join core.gateway g on g.company_id = m.company_id and g.num = m.gateway_num
 join core.meter_model mm on mm.num = m.model_num
-left join (select c.meter_num, min(up.poll_interval_s) as poll_interval_s, max(greatest(ci.change_seq, up.change_seq)) as change_seq
-           from core.channel c
-           join core.channel_installation ci on ci.company_id = c.company_id and ci.channel_num = c.num and ci.to_at is null
-           join core.usage_point up on up.company_id = ci.company_id and up.num = ci.usage_point_num
-           where c.company_id = $1
-           group by c.meter_num) u on u.meter_num = m.num
-where m.company_id = $1 and greatest(m.change_seq, p.change_seq, g.change_seq, u.change_seq) > $2;
+left join lateral (
+    select min(up.poll_interval_s) as poll_interval_s, max(greatest(ci.change_seq, up.change_seq)) as change_seq
+    from core.channel c
+    join core.channel_installation ci on ci.company_id = c.company_id and ci.channel_num = c.num and ci.to_at is null
+    join core.usage_point up on up.company_id = ci.company_id and up.num = ci.usage_point_num
+    where c.company_id = m.company_id and c.meter_num = m.num) u on true
+where m.company_id = $1 and m.num > $3 and greatest(m.change_seq, p.change_seq, g.change_seq, u.change_seq) > $2
+order by m.num
+limit $4;
 
 -- name: registry_channels
-select meter_num, num, ordinal from core.channel where company_id = $1 and change_seq > $2;
+select meter_num, num, ordinal from core.channel where company_id = $1 and change_seq > $2 and num > $3 order by num limit $4;

@@ -8,7 +8,6 @@
 
 #define VALUES_A_SECOND 2000
 #define CONTACTS_A_SECOND 3000
-#define SILENCE_SLACK_MS (90 * SECOND_MS)
 #define SUSPECTS_MAX 5000  // a look; the others wait for the next
 
 // ---- events ----
@@ -230,6 +229,7 @@ err_t contacts_write(ingest *app, db *conn) {
 typedef struct watch {
     ingest *app;
     instant_ms now;
+    int64_t slack_ms;
     columns gateways, meters;
 } watch;
 
@@ -248,17 +248,19 @@ static void suspect(watch *self, columns *list, contact *of, int32_t company, in
     vec_push(&list->contacts, of);
 }
 
-static int64_t patience_ms(int32_t interval_s) { return 2 * interval_s * SECOND_MS + SILENCE_SLACK_MS; }
+static int64_t patience_ms(const watch *self, int32_t interval_s) { return 2 * interval_s * SECOND_MS + self->slack_ms; }
 
 static void watch_gateway(void *context, registry_gateway *gateway) {
     watch *self = context;
-    int64_t patience = gateway->kind == GATEWAY_DTU_TCP ? 3 * gateway->heartbeat_s * SECOND_MS : patience_ms(gateway->poll_interval_s);
+    int64_t patience =
+        gateway->kind == GATEWAY_DTU_TCP ? 3 * gateway->heartbeat_s * SECOND_MS : patience_ms(self, gateway->poll_interval_s);
     suspect(self, &self->gateways, &gateway->contact, gateway->company, gateway->num, patience, gateway->contact.known_at);
 }
 
 static void watch_meter(void *context, registry_meter *meter) {
     watch *self = context;
-    suspect(self, &self->meters, &meter->contact, meter->company, meter->num, patience_ms(meter->poll_interval_s), meter->installed_at);
+    suspect(self, &self->meters, &meter->contact, meter->company, meter->num, patience_ms(self, meter->poll_interval_s),
+            meter->installed_at);
 }
 
 static err_t lose(ingest *app, db *conn, const device_kind *kind, const columns *suspects, instant_ms now) {
@@ -286,6 +288,7 @@ static err_t lose(ingest *app, db *conn, const device_kind *kind, const columns 
 
 err_t contacts_watch(ingest *app, db *conn) {
     watch self = {.app = app, .now = service_now(app->svc)};
+    self.slack_ms = settings_int(service_settings(app->svc), "PENSTOCK_INGEST_SILENCE_SLACK_S") * SECOND_MS;
     registry_each(app->registry, &self, watch_gateway, watch_meter);
     err_t err = lose(app, conn, &GATEWAYS, &self.gateways, self.now);
     if (!err) err = lose(app, conn, &METERS, &self.meters, self.now);

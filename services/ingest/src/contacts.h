@@ -9,7 +9,7 @@ err_t contacts_load(ingest *app, db *conn) MUST_CHECK;
 // Contacts that are due and the waiting last values; tells who came back.
 err_t contacts_write(ingest *app, db *conn) MUST_CHECK;
 // Who has been silent for too long: a transparent link for three heartbeats, a gateway that pushes and a meter for two
-// intervals and 90 s.
+// intervals and the slack of the settings.
 err_t contacts_watch(ingest *app, db *conn) MUST_CHECK;
 
 // An event for others: its row, its outbox row. In the caller's transaction.

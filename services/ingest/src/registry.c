@@ -12,6 +12,7 @@
 #include "table.h"
 
 #define REFRESH_MS 1000
+#define PAGE 2000
 
 typedef struct company_state {
     int32_t company;
@@ -47,7 +48,10 @@ void registry_free(registry *self) {
         vec_done(&self->gateways.items[i]->meters);
         mem_free(self->gateways.items[i]);
     }
-    for (size_t i = 0; i < self->meters.len; i++) mem_free(self->meters.items[i]);
+    for (size_t i = 0; i < self->meters.len; i++) {
+        mem_free(self->meters.items[i]->channels);
+        mem_free(self->meters.items[i]);
+    }
     vec_done(&self->gateways);
     vec_done(&self->meters);
     vec_done(&self->companies);
@@ -232,29 +236,67 @@ static void take_meter(registry *self, int32_t company, const db_rows *rows, siz
     if (gateway && !db_bool(rows, row, 10)) attach_meter(self, meter, gateway);
 }
 
-static void take_channel(registry *self, const db_rows *rows, size_t row) {
+int64_t registry_channel(const registry_meter *meter, int ordinal) {
+    if (ordinal == 1) return meter->first_channel;
+    return ordinal > 1 && ordinal <= meter->channel_count ? meter->channels[ordinal - 2] : 0;
+}
+
+static void set_channel(registry_meter *meter, int ordinal, int64_t num) {
+    if (ordinal == 1) {
+        meter->first_channel = num;
+        return;
+    }
+    for (int have = meter->channel_count > 1 ? meter->channel_count : 1; have < ordinal; have++) {
+        meter->channels = mem_grow(meter->channels, (size_t)have, sizeof *meter->channels);
+        meter->channels[have - 1] = 0;
+        meter->channel_count = (uint8_t)(have + 1);
+    }
+    meter->channels[ordinal - 2] = num;
+}
+
+static void take_channel(registry *self, int32_t company, const db_rows *rows, size_t row) {
+    (void)company;
     registry_meter *meter = registry_meter_by_num(self, db_i64(rows, row, 0));
     int64_t ordinal = db_i64(rows, row, 2);
     if (!meter || ordinal < 1 || ordinal > CHANNELS_MAX) return;
-    meter->channels[ordinal - 1] = db_i64(rows, row, 1);
+    set_channel(meter, (int)ordinal, db_i64(rows, row, 1));
     if (meter->gateway) meter->gateway->meters_version++;
 }
 
+// What is read of one company page by page.
+typedef struct paged {
+    const db_statement *statement;
+    int num_column;
+    void (*take)(registry *self, int32_t company, const db_rows *rows, size_t row);
+} paged;
+
+static err_t refresh_pages(registry *self, db *conn, const paged *what, int32_t company, int64_t known) {
+    int64_t last_num = 0;
+    size_t len = PAGE;
+    while (len == PAGE) {
+        AUTO(db_rows) rows = {0};
+        err_t err = db_query(conn, what->statement, DB_PARAMS(DB_I32(company), DB_I64(known), DB_I64(last_num), DB_I64(PAGE)), &rows);
+        if (err) return err;
+        len = rows.len;
+        if (len) last_num = db_i64(&rows, len - 1, what->num_column);
+        pthread_rwlock_wrlock(&self->lock);
+        for (size_t i = 0; i < len; i++) what->take(self, company, &rows, i);
+        pthread_rwlock_unlock(&self->lock);
+    }
+    return ERR_OK;
+}
+
 static err_t refresh_company(registry *self, db *conn, int32_t company, int64_t known) {
+    static const paged METERS = {&SQL_REGISTRY_METERS, 0, take_meter};
+    static const paged CHANNELS = {&SQL_REGISTRY_CHANNELS, 1, take_channel};
     AUTO(db_rows) gateways = {0};
-    AUTO(db_rows) meters = {0};
-    AUTO(db_rows) channels = {0};
-    db_params params = DB_PARAMS(DB_I32(company), DB_I64(known));
-    err_t err = db_query(conn, &SQL_REGISTRY_GATEWAYS, params, &gateways);
-    if (!err) err = db_query(conn, &SQL_REGISTRY_METERS, params, &meters);
-    if (!err) err = db_query(conn, &SQL_REGISTRY_CHANNELS, params, &channels);
+    err_t err = db_query(conn, &SQL_REGISTRY_GATEWAYS, DB_PARAMS(DB_I32(company), DB_I64(known)), &gateways);
     if (err) return err;
     pthread_rwlock_wrlock(&self->lock);
     for (size_t i = 0; i < gateways.len; i++) take_gateway(self, company, &gateways, i);
-    for (size_t i = 0; i < meters.len; i++) take_meter(self, company, &meters, i);
-    for (size_t i = 0; i < channels.len; i++) take_channel(self, &channels, i);
     pthread_rwlock_unlock(&self->lock);
-    return ERR_OK;
+    err = refresh_pages(self, conn, &METERS, company, known);
+    return err ? err : refresh_pages(self, conn, &CHANNELS, company, known);
 }
 
 static company_state *company_find(registry *self, int32_t company) {

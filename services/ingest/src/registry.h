@@ -17,6 +17,7 @@ typedef struct registry registry;
 #define GATEWAY_TEXT_MAX 80
 #define BUS_ADDRESS_MAX 20
 #define CHANNELS_MAX 36
+#define METER_SERIAL_MAX 31  // longer ones are cut: only twelve digits are ever compared
 
 typedef enum gateway_kind { GATEWAY_DTU_TCP, GATEWAY_HTTP_PUSH } gateway_kind;
 typedef enum meter_protocol { METER_DLT645, METER_PUSH } meter_protocol;
@@ -68,8 +69,10 @@ struct registry_meter {
     int32_t poll_interval_s;
     instant_ms installed_at;
     char bus_address[BUS_ADDRESS_MAX + 1];
-    char serial[GATEWAY_TEXT_MAX];
-    int64_t channels[CHANNELS_MAX];  // by ordinal - 1; 0: none
+    char serial[METER_SERIAL_MAX + 1];
+    uint8_t channel_count;  // places in `channels`
+    int64_t first_channel;  // nearly every meter has one only: no list of its own for that
+    int64_t *channels;      // by ordinal - 1, from the second on; an element may be 0: none
     contact contact;
 };
 
@@ -92,6 +95,9 @@ registry_gateway *registry_gateway_by_registration(const registry *self, sv regi
 registry_gateway *registry_gateway_by_num(const registry *self, int64_t num);
 registry_meter *registry_meter_by_num(const registry *self, int64_t num);
 registry_meter *registry_meter_at(const registry *self, const registry_gateway *gateway, int16_t port, sv bus_address);
+
+// The channel's number, 0 for none. `ordinal` counts from 1.
+int64_t registry_channel(const registry_meter *meter, int ordinal);
 
 // Visits every gateway and meter in use, for the watch over silence.
 void registry_each(registry *self, void *context, void (*gateway)(void *context, registry_gateway *),

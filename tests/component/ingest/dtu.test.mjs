@@ -16,7 +16,7 @@ const links = [];
 before(async () => {
   stack = await startStack();
   site = await Site.create(stack, { pollSeconds: 5 });
-  service = await stack.spawnService('ingest');
+  service = await stack.spawnService('ingest', { PENSTOCK_INGEST_SILENCE_SLACK_S: '2' });
   await service.ready();
 });
 after(async () => {
@@ -325,4 +325,27 @@ test('a gateway that goes silent is lost since it was last heard, and comes back
   await linkUp(gateway, [new MeterOnLine(meters[0].address, COUNTS)]);
   await waitFor(async () => (await stack.value("select count(*) from ingest.outbox where type = 'gateway_back' and subject_num = $1", [gateway.num])) === 1n, { within_ms: 10_000 });
   assert.equal(await stack.value('select lost_since from ingest.gateway_contact where gateway_num = $1', [gateway.num]), null);
+});
+
+test('a meter that does not answer on a living link is lost alone, and comes back', async () => {
+  const { gateway, meters } = await install({ count: 2 });
+  const lines = meters.map((m) => new MeterOnLine(m.address, COUNTS));
+  await linkUp(gateway, lines);
+  await waitFor(async () => (await journalOf(meters[0])).length > 0 && (await journalOf(meters[1])).length > 0, { within_ms: 15_000, every_ms: 200 });
+  lines[0].silent = true;
+  const event = await waitFor(async () => {
+    const { rows } = await stack.query("select company_id, payload from ingest.outbox where type = 'meter_lost' and subject_num = $1", [meters[0].num]);
+    return rows.length > 0 && rows[0];
+  }, { within_ms: 60_000, every_ms: 250 });
+  assert.equal(event.company_id, site.company);
+  assert.deepEqual({ ...event.payload, since: 0 }, { meter: Number(meters[0].num), gateway: Number(gateway.num), property: Number(site.property), since: 0 });
+  const contact = (await stack.query('select last_seen_at, lost_since from ingest.meter_contact where meter_num = $1', [meters[0].num])).rows[0];
+  assert.equal(Date.parse(event.payload.since), contact.lost_since.getTime());
+  assert.equal(contact.lost_since.getTime(), contact.last_seen_at.getTime());
+  assert.ok(Date.now() - contact.lost_since.getTime() > 10_000);
+  assert.equal(await stack.value('select lost_since from ingest.meter_contact where meter_num = $1', [meters[1].num]), null);
+  lines[0].silent = false;
+  await waitFor(async () => (await stack.value("select count(*) from ingest.outbox where type = 'meter_back' and subject_num = $1", [meters[0].num])) === 1n, { within_ms: 20_000, every_ms: 200 });
+  await waitFor(async () => (await stack.value('select lost_since from ingest.meter_contact where meter_num = $1', [meters[0].num])) === null);
+  assert.equal(await stack.value("select count(*) from ingest.outbox where type = 'meter_lost' and subject_num = $1", [meters[0].num]), 1n);
 });

@@ -46,7 +46,7 @@ static size_t plan_find(const dtu_link *self, const registry_meter *meter) {
 
 // What changes with the configuration; under the registry's lock.
 static void refresh_meter(dtu_meter *self, const registry_meter *meter) {
-    self->channel = meter->channels[0];
+    self->channel = registry_channel(meter, 1);
     self->interval_ms = meter->poll_interval_s * SECOND_MS;
     if (strcmp(self->serial, meter->serial) != 0) self->is_checked = self->is_wrong = false;
     sv_copy_truncated(sv_of(meter->serial), self->serial, sizeof self->serial);

@@ -122,7 +122,7 @@ static void refuse_reading(push_reading *reading, arena *memory, size_t index, c
 static int64_t resolve(push *self, size_t index) {
     push_reading *reading = &self->readings[index];
     registry_meter *meter = registry_meter_at(self->link->app->registry, self->gateway, reading->port, reading->meter);
-    int64_t channel = meter ? meter->channels[reading->channel - 1] : 0;
+    int64_t channel = meter ? registry_channel(meter, reading->channel) : 0;
     if (!meter)
         refuse_reading(reading, self->memory, index, "meter", REFUSAL_UNKNOWN_METER);
     else if (channel == 0)
