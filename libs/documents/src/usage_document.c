@@ -66,6 +66,20 @@ err_t usage_document_read(sv json, const tariff *tariff_of, usage_document *out_
     return ERR_OK;
 }
 
+err_t usage_document_from(sv json, instant_ms *out_from, fault *out_fault) {
+    AUTO_JSON doc = NULL;
+    err_t err = json_parse(json, (json_limits){USAGE_DOCUMENT_BYTES_MAX, JSON_DEPTH_MAX}, &doc, out_fault);
+    if (err) return err;
+    json_reader reader;
+    json_reader_init(&reader);
+    json_node root = json_root(doc);
+    json_node from = json_member(&reader, &root, "from");
+    instant_ms at = json_read_instant(&reader, &from);
+    err = json_reader_fault(&reader, out_fault);
+    if (!err) *out_from = at;
+    return err;
+}
+
 static err_t refuse_line(fault *out_fault, size_t line, const char *reason) {
     char place[32];
     snprintf(place, sizeof place, "line %zu", line);

@@ -118,6 +118,8 @@ sv tariff_code(const tariff *self) { return sv_of(self->code); }
 
 currency tariff_currency(const tariff *self) { return self->currency; }
 
+sv tariff_unit(const tariff *self) { return sv_of(self->unit); }
+
 instant_ms tariff_effective_from(const tariff *self) { return self->effective_from; }
 
 const zone *tariff_zone(const tariff *self) { return self->zone; }

@@ -570,6 +570,7 @@ static err_t compile_head(compilation *c) {
     out->version = spec->version;
     sv_copy_truncated(spec->code, out->code, sizeof out->code);
     out->currency = spec->currency;
+    sv_copy_truncated(spec->unit, out->unit, sizeof out->unit);
     out->effective_from = spec->effective_from;
     out->zone = spec->zone;
     out->calendar = spec->calendar;

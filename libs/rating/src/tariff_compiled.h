@@ -75,6 +75,7 @@ struct tariff {
     uint64_t version;
     char code[TARIFF_NAME_MAX + 1];
     currency currency;
+    char unit[8];
     instant_ms effective_from;
     const zone *zone;
     const day_calendar *calendar;

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "money/apportion.h"
 #include "money/money.h"
 
 static void decimals_are_read_strictly(void **state) {
@@ -169,11 +170,63 @@ static void text_and_rounding_hold_for_random_values(void **state) {
     }
 }
 
+static void shares_add_up_and_follow_their_weights(void **state) {
+    (void)state;
+    uint64_t seed = 90210;
+    printf("# seed %llu\n", (unsigned long long)seed);
+    for (int round = 0; round < 20000; round++) {
+        int64_t weights[20];
+        money_micro shares[20];
+        uint64_t drawn[24];
+        for (size_t i = 0; i < ARRAY_LEN(drawn); i++) {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            drawn[i] = seed;
+        }
+        size_t count = 1 + drawn[20] % 20;
+        int32_t scale = (int32_t)(drawn[21] % 7);
+        int64_t unit = (int64_t)power_of_ten(MONEY_SCALE - scale);
+        money_micro amount = (money_micro)(drawn[22] >> 20) / unit * unit * (drawn[23] % 2 ? 1 : -1);
+        int128 total = 0;
+        for (size_t i = 0; i < count; i++) total += weights[i] = (int64_t)(drawn[i] % (round % 3 ? 5 : INT64_MAX));
+        if (!money_apportion(amount, scale, weights, count, shares)) {
+            assert_true(total == 0);
+            continue;
+        }
+        money_micro sum = 0;
+        for (size_t i = 0; i < count; i++) {
+            sum += shares[i];
+            assert_true(shares[i] % unit == 0);
+            // Less than one step away from the exact share, and nothing for nothing.
+            int128 off = ((int128)shares[i] * total - (int128)amount * weights[i]) / total;
+            assert_true(off < unit && off > -unit);
+            if (weights[i] == 0) assert_true(shares[i] == 0);
+            for (size_t j = 0; j < i; j++) {
+                money_micro earlier = amount < 0 ? -shares[j] : shares[j];
+                if (weights[j] >= weights[i]) assert_true(earlier >= (amount < 0 ? -shares[i] : shares[i]));
+            }
+        }
+        assert_true(sum == amount);
+    }
+    static const int64_t NEGATIVE[] = {1, -1, 1};
+    static const int64_t ONE[] = {1};
+    money_micro share = 42;
+    assert_false(money_apportion(1000000, 2, NEGATIVE, 3, &share));
+    assert_false(money_apportion(1000000, 2, ONE, 0, &share));
+    assert_false(money_apportion(1000001, 2, ONE, 1, &share));
+    assert_true(share == 42);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(decimals_are_read_strictly),     cmocka_unit_test(decimals_are_written_shortest),
-        cmocka_unit_test(rounding_follows_its_mode),      cmocka_unit_test(arithmetic_says_when_it_does_not_fit),
-        cmocka_unit_test(currencies_have_their_exponent), cmocka_unit_test(text_and_rounding_hold_for_random_values),
+        cmocka_unit_test(decimals_are_read_strictly),
+        cmocka_unit_test(decimals_are_written_shortest),
+        cmocka_unit_test(rounding_follows_its_mode),
+        cmocka_unit_test(arithmetic_says_when_it_does_not_fit),
+        cmocka_unit_test(currencies_have_their_exponent),
+        cmocka_unit_test(text_and_rounding_hold_for_random_values),
+        cmocka_unit_test(shares_add_up_and_follow_their_weights),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "documents/tariff_document.h"
+#include "money/apportion.h"
 #include "rating/rating.h"
 
 #define FILE_BYTES_MAX (256 * 1024)
@@ -216,6 +217,22 @@ static void run_given(scenario *s, sv rest) {
     }
 }
 
+// "1000.00 over 1 1 1 = 333.34 333.33 333.33"
+static void run_apportion(scenario *s, sv rest) {
+    int64_t weights[16];
+    money_micro shares[16];
+    size_t count = 0;
+    money_micro amount = number(s, word(&rest), MONEY_SCALE);
+    if (!sv_equal(word(&rest), SV("over"))) FAIL(s, "\"over\" is missing");
+    for (sv next = word(&rest); !sv_equal(next, SV("=")) && count < ARRAY_LEN(weights); next = word(&rest))
+        weights[count++] = number(s, next, 3);
+    if (!money_apportion(amount, 2, weights, count, shares)) FAIL(s, "it cannot be shared");
+    for (size_t i = 0; i < count; i++) {
+        if (shares[i] != number(s, word(&rest), MONEY_SCALE)) FAIL(s, "share %zu is %lld", i + 1, (long long)shares[i]);
+        s->checked++;
+    }
+}
+
 static void run_row(scenario *s, sv row) {
     sv rest = row;
     sv verb = word(&rest);
@@ -223,6 +240,8 @@ static void run_row(scenario *s, sv row) {
         run_usage(s, rest, false);
     else if (sv_equal(verb, SV("buys")))
         run_usage(s, rest, true);
+    else if (sv_equal(verb, SV("apportion")))
+        run_apportion(s, rest);
     else if (sv_equal(verb, SV("given")))
         run_given(s, rest);
     else if (sv_equal(verb, SV("then")))

@@ -26,6 +26,9 @@ typedef struct usage_document {
 
 err_t usage_document_read(sv json, const tariff *tariff, usage_document *out_usage, fault *out_fault) MUST_CHECK;
 
+// Only when the usage begins: for a tariff whose prices depend on it.
+err_t usage_document_from(sv json, instant_ms *out_from, fault *out_fault) MUST_CHECK;
+
 typedef struct register_reading {
     instant_ms at;
     int64_t value_milli;

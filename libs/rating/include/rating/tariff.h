@@ -174,6 +174,7 @@ void tariff_free_variable(tariff **self);
 uint64_t tariff_version(const tariff *self);
 sv tariff_code(const tariff *self);
 currency tariff_currency(const tariff *self);
+sv tariff_unit(const tariff *self);
 instant_ms tariff_effective_from(const tariff *self);
 const zone *tariff_zone(const tariff *self);
 int32_t tariff_rounding_scale(const tariff *self);
