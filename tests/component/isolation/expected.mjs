@@ -61,7 +61,7 @@ billing.purse                -       raw     r       -       r       raw
 billing.quarantine           -       raw     r       -       r       -
 billing.reading              -       ra      r       -       r       -
 billing.replay_request       -       rawd    -       -       r       -
-billing.replica              -       rawd    -       -       r       -
+billing.replica              r       rawd    -       -       r       -
 billing.tier_window          -       raw     r       -       r       -
 billing.transfer             -       ra      r       -       r       ra
 billing.transfer_permission  -       -       -       -       -       r
@@ -100,7 +100,7 @@ const SCHEMA_USAGE = `
 penstock                     ingest billing api worker admin door
 core                         ingest billing api admin door
 ingest                       ingest billing api worker admin door
-billing                      billing api worker admin door
+billing                      ingest billing api worker admin door
 api                          ingest api worker admin door
 `;
 
@@ -111,6 +111,7 @@ export const PUBLIC_GRANTS = ['penstock.schema_version r'];
 const FUNCTIONS = `
 penstock.current_company     -               ingest billing api admin door
 penstock.ensure_partitions   penstock_owner  ingest billing admin
+penstock.ensure_day_months   penstock_owner  billing admin
 penstock.protect             -
 core.company_by_code         penstock_door   api
 core.touch                   -
