@@ -8,7 +8,8 @@ delete from billing.replica where num = $1 or beat_at < $2
 insert into billing.replica (id, num, host, started_at, beat_at) values ($1, $2, $3, $4, $4)
 
 -- name: replica_beat
-update billing.replica set beat_at = $2 where id = $1
+-- $3: how far this worker is behind, in ms.
+update billing.replica set beat_at = $2, lag_ms = $3 where id = $1
 
 -- name: replica_leave
 delete from billing.replica where id = $1

@@ -343,7 +343,8 @@ err_t batch_run(worker *self, size_t *out_readings, fault *out_fault) {
     block blocks[BLOCKS_MAX];
     size_t count = take_blocks(self, &rows, blocks);
     self->busy_partitions = count_partitions(&rows);
-    atomic_store(&self->app->lag_ms, oldest_age_ms(self, blocks, count));
+    self->lag_ms = oldest_age_ms(self, blocks, count);
+    atomic_store(&self->app->lag_ms, self->lag_ms);
     if (count == 0) {
         self->looks_deep = false;
         return ERR_OK;

@@ -128,6 +128,7 @@ static err_t settle(worker *self, fault *out_fault) {
     points_clear(self->points);  // states of partitions that come or go may have been changed by others
     self->looks_deep = true;
     self->busy_partitions = self->owned_count;
+    self->lag_ms = 0;
     mem_free(self->cursors);
     self->cursors = mem_new(self->owned_count + 1, sizeof *self->cursors);
     for (size_t i = 0; i < self->owned_count; i++) {
@@ -144,7 +145,7 @@ static err_t settle(worker *self, fault *out_fault) {
 err_t share_rebalance(worker *self, fault *out_fault) {
     instant_ms now = service_now(self->svc);
     int64_t beats = 0;
-    err_t err = db_exec(self->conn, &SQL_REPLICA_BEAT, DB_PARAMS(DB_UUID(self->id), DB_TIME(now)), &beats);
+    err_t err = db_exec(self->conn, &SQL_REPLICA_BEAT, DB_PARAMS(DB_UUID(self->id), DB_TIME(now), DB_I64(self->lag_ms)), &beats);
     if (!err && beats != 1) {
         // Somebody took us for dead: begin anew rather than hold what may be held twice.
         db_break(self->conn);

@@ -287,6 +287,7 @@ static err_t lose(ingest *app, db *conn, const device_kind *kind, const columns 
 }
 
 err_t contacts_watch(ingest *app, db *conn) {
+    if (pressure_excuses_silence(app->pressure)) return ERR_OK;
     watch self = {.app = app, .now = service_now(app->svc)};
     self.slack_ms = settings_int(service_settings(app->svc), "PENSTOCK_INGEST_SILENCE_SLACK_S") * SECOND_MS;
     registry_each(app->registry, &self, watch_gateway, watch_meter);

@@ -5,7 +5,7 @@
 #include "contracts/streams.h"
 #include "links/link.h"
 
-#define SCHEMA_VERSION 6
+#define SCHEMA_VERSION 11
 
 static const setting SETTINGS[] = {{.name = "PENSTOCK_INGEST_HTTP_LISTEN",
                                     .kind = SETTING_ADDRESS,
@@ -43,6 +43,12 @@ static const setting SETTINGS[] = {{.name = "PENSTOCK_INGEST_HTTP_LISTEN",
                                     .min = 1,
                                     .max = 86400,
                                     .help = "Seconds beyond two intervals until a silent meter is lost."},
+                                   {.name = "PENSTOCK_INGEST_LAG_MAX_MS",
+                                    .kind = SETTING_INT,
+                                    .fallback = "5000",
+                                    .min = 1000,
+                                    .max = 3600000,
+                                    .help = "How far billing may be behind; above, pushes get 503 until it is below half."},
                                    {.name = "PENSTOCK_INGEST_LINKS_MAX",
                                     .kind = SETTING_INT,
                                     .fallback = "10000",
@@ -76,6 +82,7 @@ static err_t start(service *svc, fault *out_fault) {
     if (!app->registry) return ERR_BAD_INPUT;
     app->bell = bell_new(svc);
     app->presence = presence_new();
+    app->pressure = pressure_new(svc, settings_int(set, "PENSTOCK_INGEST_LAG_MAX_MS"));
     app->journal = journal_new(svc, &(journal_options){.queue_records_max = (size_t)settings_int(set, "PENSTOCK_INGEST_RECORDS_WAITING"),
                                                        .queue_entries_max = 20000});
     app->bookkeeper = bookkeeper_new(app);
@@ -83,6 +90,7 @@ static err_t start(service *svc, fault *out_fault) {
     service_spawn(svc, "registry", registry_run, app->registry);
     service_spawn(svc, "bell", bell_run, app->bell);
     service_spawn(svc, "journal", journal_run, app->journal);
+    service_spawn(svc, "pressure", pressure_run, app->pressure);
     service_spawn(svc, "bookkeeper", bookkeeper_run, app->bookkeeper);
     for (size_t i = 0; i < link_count(); i++) {
         err_t err = link_at(i)->start(app, i, out_fault);
@@ -101,6 +109,7 @@ static void stop(service *svc) {
     for (size_t i = 0; i < link_count(); i++) link_at(i)->stop(app, i);
     bookkeeper_free(app->bookkeeper);
     journal_free(app->journal);
+    pressure_free(app->pressure);
     presence_free(app->presence);
     bell_free(app->bell);
     registry_free(app->registry);

@@ -5,6 +5,7 @@
 #include "bookkeeper.h"
 #include "journal.h"
 #include "presence.h"
+#include "pressure.h"
 #include "registry.h"
 #include "service/service.h"
 
@@ -14,6 +15,7 @@ typedef struct ingest {
     journal *journal;
     bell *bell;
     presence *presence;
+    pressure *pressure;
     bookkeeper *bookkeeper;
     void *links[8];  // each link's own state, by its place in links.def
 } ingest;

@@ -28,6 +28,7 @@ typedef struct dtu_meter {
     int64_t due_ms;  // monotonic
     char serial[GATEWAY_TEXT_MAX];
     uint32_t refused_items[8];  // by step: how often the meter said that it has no such data
+    uint32_t rounds;            // how often its turn came, asked or not
     uint32_t misses;            // polls in a row without any answer
     bool is_checked;            // its number was read back, or it has none to read
     bool is_wrong;              // it answered with another number: nothing of it is taken
@@ -100,6 +101,7 @@ struct dtu {
     bool is_draining;  // guarded
     struct {
         metric *connected, *refused, *requests, *answers, *timeouts, *mismatches, *skipped_bytes, *echoes, *bad_frames, *unjournaled;
+        metric *skipped;
     } count;
 };
 

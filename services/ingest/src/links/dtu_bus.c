@@ -112,16 +112,35 @@ static bool take_urgent(dtu_link *self) {
     return false;
 }
 
-static void take_turn(dtu_link *self) {
-    self->bus = BUS_IDLE;
-    if (self->state != LINK_UP) return;
-    refresh_plan(self);
-    if (self->state != LINK_UP || take_urgent(self)) return;
+static size_t plan_first(const dtu_link *self) {
     size_t first = self->plan.len;
     for (size_t i = 0; i < self->plan.len; i++) {
         const dtu_meter *meter = &self->plan.items[i];
         if (meter->channel && (first == self->plan.len || meter->due_ms < self->plan.items[first].due_ms)) first = i;
     }
+    return first;
+}
+
+// The meter whose turn is first; those that sit this round out while billing is behind have had theirs.
+static size_t next_in_turn(dtu_link *self) {
+    int64_t now_ms = clock_monotonic_ms();
+    size_t first = plan_first(self);
+    while (first < self->plan.len && self->plan.items[first].due_ms <= now_ms) {
+        dtu_meter *meter = &self->plan.items[first];
+        if (!pressure_skips_round(self->owner->app->pressure, meter->rounds++)) break;
+        meter->due_ms = now_ms + meter->interval_ms;
+        metric_add(self->owner->count.skipped, 1);
+        first = plan_first(self);
+    }
+    return first;
+}
+
+static void take_turn(dtu_link *self) {
+    self->bus = BUS_IDLE;
+    if (self->state != LINK_UP) return;
+    refresh_plan(self);
+    if (self->state != LINK_UP || take_urgent(self)) return;
+    size_t first = next_in_turn(self);
     int64_t wait_ms = first < self->plan.len ? self->plan.items[first].due_ms - clock_monotonic_ms() : SECOND_MS;
     if (wait_ms <= 0)
         start_poll(self, first, NULL);

@@ -27,7 +27,7 @@
 typedef struct http_push {
     ingest *app;
     httpd *server;
-    metric *accepted, *refused, *unauthentic, *conflicts;
+    metric *accepted, *refused, *unauthentic, *conflicts, *busy;
 } http_push;
 
 // One request on its way.
@@ -92,6 +92,17 @@ static bool authenticate(push *self) {
     if (sv_to_i64(counter, &self->counter) && self->counter > 0) return true;
     answer_problem(self, PROBLEM_MALFORMED, "X-Penstock-Counter is no whole number from 1 to 9223372036854775807");
     return false;
+}
+
+// The sender is heard, so it is in contact; what it says comes later.
+static bool is_held_back(push *self) {
+    ingest *app = self->link->app;
+    if (!pressure_is_high(app->pressure)) return false;
+    metric_add(self->link->busy, 1);
+    presence_gateway_heard(app->presence, self->gateway, self->received_at);
+    answer_problem(self, PROBLEM_BUSY, "readings wait to be billed");
+    httpd_response_retry_after(self->response, pressure_retry_after_s(app->pressure));
+    return true;
 }
 
 // ---- what it says ----
@@ -226,7 +237,7 @@ static void handle(httpd_request *request, httpd_response *response, void *conte
         httpd_response_error(response, ERR_UNAVAILABLE, NULL);
         return;
     }
-    if (!authenticate(&self)) return;
+    if (!authenticate(&self) || is_held_back(&self)) return;
     LOG_SCOPE(scope, LOG_I("company", self.company), LOG_I("gateway", self.gateway->num));
     (void)scope;
     AUTO(buf) inflated;
@@ -268,6 +279,7 @@ static err_t start(ingest *app, size_t index, fault *out_fault) {
     self->refused = metric_counter("penstock_ingest_pushed_total", "Readings pushed over HTTP", "result=\"refused\"");
     self->unauthentic = metric_counter("penstock_ingest_push_unauthentic_total", "Requests whose sender could not be established", NULL);
     self->conflicts = metric_counter("penstock_ingest_push_conflicts_total", "Requests whose counter did not rise", NULL);
+    self->busy = metric_counter("penstock_ingest_pushes_busy_total", "Requests told to come again because billing is behind", NULL);
     app->links[index] = self;
     httpd_options options = httpd_options_default();
     options.listen = sv_of(settings_text(set, "PENSTOCK_INGEST_HTTP_LISTEN"));
