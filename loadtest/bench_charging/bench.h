@@ -33,5 +33,5 @@ void must(err_t err, db *conn, const char *what);
 void site_make(db *conn, int64_t points, site *out_site);
 void site_done(site *self);
 
-// naive.c: each reading in a transaction of its own, five statements, prepared; on the product's tables.
+// naive.c: each reading in a transaction of its own, eight prepared statements, on the product's tables.
 void naive_run(const bench_options *options, const site *place, measure_series *series);

@@ -35,7 +35,7 @@ with model as (
     values (gen_random_uuid(), 'bench-' || $1::integer::text, 'M', 'M', 'electricity', 'push', 1, 1000000000, 'relay') returning num),
 gateway as (
     insert into core.gateway (company_id, id, property_num, name, kind, key_id, secret_sealed, max_meters)
-    values ($1, gen_random_uuid(), $2, 'G', 'http_push', 'bench-' || $1::integer::text, '\x00', 256) returning num)
+    values ($1, gen_random_uuid(), $2, 'G', 'http_push', 'bench-' || $1::integer::text, decode('00', 'hex'), 256) returning num)
 select model.num, gateway.num from model, gateway
 
 -- name: bench_charging_port
@@ -139,6 +139,12 @@ copy floor.charging_charge from stdin (format binary)
 -- name: bench_charging_copy_transfer
 copy floor.charging_transfer from stdin (format binary)
 
+-- name: bench_naive_claim
+insert into billing.block_claim (partition, block_id, xid, claimed_at) values ($1, $2, pg_current_xact_id(), $3)
+
+-- name: bench_naive_config
+select seq from core.change_seq where company_id = $1
+
 -- name: bench_naive_point
 select state, last_value, purse_num, account_num from billing.point where num = $1 for update
 
@@ -163,6 +169,7 @@ update billing.point set last_at = $2, last_value = $3, state = $4 where num = $
 update billing.purse set balance_micro = balance_micro - 10000, updated_at = $2,
     level = billing.credit_level(balance_micro - 10000, alarm_1_micro, alarm_2_micro, overdraft_micro)
 where num = $1
+returning balance_micro, level, level_version
 
 -- name: bench_naive_points
 select p.num, p.channel_num from billing.point p where p.company_id = $1 order by p.num limit $2

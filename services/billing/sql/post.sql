@@ -23,18 +23,21 @@ insert into billing.point (num, company_id, partition, channel_num, account_num,
                            day_quantity, day_amount_micro, state, stopped_since)
 select d.num, d.company_id, d.partition, d.channel_num, d.account_num, d.purse_num, d.epoch, d.last_at, d.last_value, d.day_start,
        d.day_quantity, d.day_amount_micro, d.state, d.stopped_since
-from unnest($1::bigint[], $2::integer[], $3::smallint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::integer[], $8::timestamptz[],
-            $9::bigint[], $10::timestamptz[], $11::bigint[], $12::bigint[], $13::bytea[], $14::timestamptz[])
-     as d (num, company_id, partition, channel_num, account_num, purse_num, epoch, last_at, last_value, day_start, day_quantity,
-           day_amount_micro, state, stopped_since)
+from (select unnest($1::bigint[]) as num, unnest($2::integer[]) as company_id, unnest($3::smallint[]) as partition,
+                 unnest($4::bigint[]) as channel_num, unnest($5::bigint[]) as account_num, unnest($6::bigint[]) as purse_num,
+                 unnest($7::integer[]) as epoch, unnest($8::timestamptz[]) as last_at, unnest($9::bigint[]) as last_value,
+                 unnest($10::timestamptz[]) as day_start, unnest($11::bigint[]) as day_quantity,
+                 unnest($12::bigint[]) as day_amount_micro, unnest($13::bytea[]) as state,
+                 unnest($14::timestamptz[]) as stopped_since) as d
 
 -- name: point_move
 -- The common case: the point read on, everything else stayed.
 update billing.point p
 set last_at = d.last_at, last_value = d.last_value, day_start = d.day_start, day_quantity = d.day_quantity,
     day_amount_micro = d.day_amount_micro, state = d.state
-from unnest($1::bigint[], $2::timestamptz[], $3::bigint[], $4::timestamptz[], $5::bigint[], $6::bigint[], $7::bytea[])
-     as d (num, last_at, last_value, day_start, day_quantity, day_amount_micro, state)
+from (select unnest($1::bigint[]) as num, unnest($2::timestamptz[]) as last_at, unnest($3::bigint[]) as last_value,
+                 unnest($4::timestamptz[]) as day_start, unnest($5::bigint[]) as day_quantity,
+                 unnest($6::bigint[]) as day_amount_micro, unnest($7::bytea[]) as state) as d
 where p.num = d.num
 
 -- name: point_change
@@ -43,10 +46,11 @@ update billing.point p
 set channel_num = d.channel_num, account_num = d.account_num, purse_num = d.purse_num, epoch = d.epoch, last_at = d.last_at,
     last_value = d.last_value, day_start = d.day_start, day_quantity = d.day_quantity, day_amount_micro = d.day_amount_micro,
     state = d.state, stopped_since = d.stopped_since
-from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::integer[], $6::timestamptz[], $7::bigint[], $8::timestamptz[],
-            $9::bigint[], $10::bigint[], $11::bytea[], $12::timestamptz[])
-     as d (num, channel_num, account_num, purse_num, epoch, last_at, last_value, day_start, day_quantity, day_amount_micro, state,
-           stopped_since)
+from (select unnest($1::bigint[]) as num, unnest($2::bigint[]) as channel_num, unnest($3::bigint[]) as account_num,
+                 unnest($4::bigint[]) as purse_num, unnest($5::integer[]) as epoch, unnest($6::timestamptz[]) as last_at,
+                 unnest($7::bigint[]) as last_value, unnest($8::timestamptz[]) as day_start,
+                 unnest($9::bigint[]) as day_quantity, unnest($10::bigint[]) as day_amount_micro, unnest($11::bytea[]) as state,
+                 unnest($12::timestamptz[]) as stopped_since) as d
 where p.num = d.num
 
 -- name: purse_post
@@ -58,18 +62,17 @@ with moved as (
         level = billing.credit_level(p.balance_micro + d.amount, p.alarm_1_micro, p.alarm_2_micro, p.overdraft_micro),
         level_version = p.level_version
             + (billing.credit_level(p.balance_micro + d.amount, p.alarm_1_micro, p.alarm_2_micro, p.overdraft_micro) <> p.level)::integer
-    from unnest($1::bigint[], $2::bigint[], $3::boolean[]) as d (num, amount, is_history)
+    from (select unnest($1::bigint[]) as num, unnest($2::bigint[]) as amount, unnest($3::boolean[]) as is_history) as d
     where p.num = d.num
-    returning p.num, p.company_id, p.account_num, p.property_num, p.purpose, p.currency, p.balance_micro, p.level, p.level_version,
-              d.is_history,
+    returning p.num, p.balance_micro, p.level, p.level_version, d.is_history,
               billing.credit_level(p.balance_micro - d.amount, p.alarm_1_micro, p.alarm_2_micro, p.overdraft_micro) <> p.level as has_changed),
 told as (
     insert into billing.outbox (company_id, stream, type, subject_num, version, payload, created_at)
-    select m.company_id, 'balances', case when m.is_history then 'balance_changed' else 'level_changed' end, m.num, m.level_version,
-           jsonb_build_object('purse', m.num, 'account', m.account_num, 'property', m.property_num, 'purpose', m.purpose,
-                              'balance_micro', m.balance_micro::text, 'currency', m.currency, 'level', m.level,
+    select p.company_id, 'balances', case when m.is_history then 'balance_changed' else 'level_changed' end, m.num, m.level_version,
+           jsonb_build_object('purse', m.num, 'account', p.account_num, 'property', p.property_num, 'purpose', p.purpose,
+                              'balance_micro', m.balance_micro::text, 'currency', p.currency, 'level', m.level,
                               'level_version', m.level_version), $4
-    from moved m where m.has_changed
+    from moved m join billing.purse p on p.num = m.num where m.has_changed
     returning 1)
 select (select count(*) from moved), (select count(*) from told)
 

@@ -285,14 +285,20 @@ static err_t run_blocks(worker *self, const block *blocks, size_t count, size_t 
 
 // ---- taking blocks ----
 
+// As many blocks as one transaction is likely to take, and a fair part of them from each busy partition.
+static size_t blocks_wanted(const worker *self) {
+    size_t wanted = (size_t)self->app->batch_readings / (self->block_readings ? self->block_readings : READING_BLOCK_MAX) + 4;
+    return wanted < BLOCKS_MAX ? wanted : BLOCKS_MAX;
+}
+
 static err_t select_blocks(worker *self, db_rows *out_rows) {
     instant_ms now = service_now(self->svc);
     instant_ms from = self->looks_deep ? now - 4000 * DAY_MS : now - RECENT_MS;
-    size_t each = BLOCKS_MAX / (self->busy_partitions ? self->busy_partitions : 1);
-    if (each < 8) each = 8;
+    size_t all = blocks_wanted(self);
+    size_t each = all / (self->busy_partitions ? self->busy_partitions : 1) + 1;
     return db_query(self->conn, &SQL_JOURNAL_UNCLAIMED,
                     DB_PARAMS(DB_I16_ARRAY(self->owned, self->owned_count), DB_I64_ARRAY(self->floors, self->owned_count),
-                              DB_I64((int64_t)each), DB_I64(BLOCKS_MAX), DB_TIME(from), DB_TIME(now + DAY_MS)),
+                              DB_I64((int64_t)each), DB_I64((int64_t)all), DB_TIME(from), DB_TIME(now + DAY_MS)),
                     out_rows);
 }
 
@@ -318,13 +324,18 @@ static int compare_i16(const void *left, const void *right) {
     return *a - *b;
 }
 
-static size_t count_partitions(const db_rows *rows) {
+// What the last look found shapes the next one.
+static void learn_shape(worker *self, const block *blocks, size_t count) {
     int16_t seen[BLOCKS_MAX];
-    size_t count = rows->len < BLOCKS_MAX ? rows->len : BLOCKS_MAX, distinct = 0;
-    for (size_t i = 0; i < count; i++) seen[i] = (int16_t)db_i64(rows, i, 0);
+    size_t distinct = 0, readings = 0;
+    for (size_t i = 0; i < count; i++) {
+        seen[i] = blocks[i].partition;
+        readings += blocks[i].records.len / READING_RECORD_LEN;
+    }
     qsort(seen, count, sizeof *seen, compare_i16);
     for (size_t i = 0; i < count; i++) distinct += i == 0 || seen[i] != seen[i - 1];
-    return distinct;
+    self->busy_partitions = distinct;
+    self->block_readings = count ? readings / count : 0;
 }
 
 static int64_t oldest_age_ms(const worker *self, const block *blocks, size_t count) {
@@ -342,7 +353,7 @@ err_t batch_run(worker *self, size_t *out_readings, fault *out_fault) {
     if (err) return fault_set(out_fault, err, "journal", "%.180s", db_error_text(self->conn));
     block blocks[BLOCKS_MAX];
     size_t count = take_blocks(self, &rows, blocks);
-    self->busy_partitions = count_partitions(&rows);
+    learn_shape(self, blocks, count);
     self->lag_ms = oldest_age_ms(self, blocks, count);
     atomic_store(&self->app->lag_ms, self->lag_ms);
     if (count == 0) {

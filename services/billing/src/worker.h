@@ -44,6 +44,7 @@ typedef struct worker {
     bool looks_deep;         // the next look at the journal goes back without bound
     int64_t lag_ms;          // age of the oldest block at the last look, 0 when all was claimed: told with each beat
     size_t busy_partitions;  // that had blocks at the last look: the next look shares its bound among so many
+    size_t block_readings;   // in a block of the last look, on average: tells how many blocks make a transaction
 } worker;
 
 void worker_run(service *svc, void *context);  // context: billing_app
