@@ -68,11 +68,14 @@ update core.purse set alarm_1_micro = $2, alarm_2_micro = $3, version = version 
 where company_id = (select penstock.current_company()) and num = $1;
 
 -- name: charge_scope
--- The usage point of charge $1, booked between $2 and $3, when it was charged to the account that holds the point at $4.
+-- The usage point of charge $1, booked between $2 and $3, when it was charged to the account that holds the point at $4;
+-- while nobody holds it, what was charged to nobody.
 select c.usage_point_num
 from billing.charge c
 join core.usage_point up on up.company_id = c.company_id and up.num = c.usage_point_num
-join core.usage_point_account h on h.company_id = up.company_id and h.usage_point_num = up.num and h.account_num = c.account_num
-    and h.from_at <= $4 and (h.to_at is null or h.to_at > $4)
 where c.company_id = (select penstock.current_company()) and c.id = $1 and c.booked_at >= $2 and c.booked_at < $3
+  and c.account_num = coalesce((select h.account_num from core.usage_point_account h
+                                where h.company_id = up.company_id and h.usage_point_num = up.num
+                                  and h.from_at <= $4 and (h.to_at is null or h.to_at > $4)
+                                order by h.from_at desc limit 1), 0)
   and ($5::bigint[] is null or up.property_num = any($5::bigint[]));

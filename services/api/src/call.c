@@ -125,6 +125,21 @@ err_t api_call_limit(const api_call *self, int64_t *out_limit, fault *out_fault)
     return ERR_OK;
 }
 
+sv api_call_next_cursor(const api_call *self, const char *list, int64_t owner, sv rest) {
+    return sv_of(arena_printf(self->memory, "%s %d %lld %.*s", list, (int)self->company, (long long)owner, SV_ARG(rest)));
+}
+
+err_t api_call_cursor(const api_call *self, const char *list, int64_t owner, bool *out_is_given, sv *out_rest, fault *out_fault) {
+    sv cursor = SV_NONE;
+    *out_is_given = httpd_request_query(self->request, "cursor", &cursor);
+    *out_rest = SV("");
+    if (!*out_is_given) return ERR_OK;
+    sv mark = api_call_next_cursor(self, list, owner, SV(""));
+    if (!sv_starts_with(cursor, mark)) return fault_set(out_fault, ERR_BAD_INPUT, "cursor", "is none of this list");
+    *out_rest = sv_slice(cursor.ptr + mark.len, cursor.len - mark.len);
+    return ERR_OK;
+}
+
 db_param api_call_properties(const api_call *self) {
     return self->properties != NULL ? DB_I64_ARRAY(self->properties, self->property_count) : DB_NULL;
 }

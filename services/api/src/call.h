@@ -51,6 +51,10 @@ err_t api_call_refuse(api_call *self, problem with, fault *out_fault, const char
 err_t api_call_id(const api_call *self, const char *name, uuid *out_id, fault *out_fault) MUST_CHECK;
 // ?limit, 1–200, default 50.
 err_t api_call_limit(const api_call *self, int64_t *out_limit, fault *out_fault) MUST_CHECK;
+// ?cursor behind the mark of its list; false: none was asked for. A cursor of another list or company is ERR_BAD_INPUT.
+// What a page ends with is api_call_next_cursor of the same list and owner.
+err_t api_call_cursor(const api_call *self, const char *list, int64_t owner, bool *out_is_given, sv *out_rest, fault *out_fault) MUST_CHECK;
+sv api_call_next_cursor(const api_call *self, const char *list, int64_t owner, sv rest);
 // The nums of `properties` as a parameter; SQL NULL when every property is reached.
 db_param api_call_properties(const api_call *self);
 

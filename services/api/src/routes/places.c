@@ -6,12 +6,16 @@
 #include "money/money.h"
 #include "write.h"
 
-// A cursor is "<num> <name>" of the last row; before the first row it is num 0 and an empty name.
+#define PROPERTIES_LIST "properties"
+
+// A cursor is "<num> <name>" of the last row, behind the mark of its list; before the first row it is num 0 and an empty name.
 static err_t read_cursor(const api_call *call, int64_t *out_num, sv *out_name, fault *out_fault) {
     *out_num = 0;
     *out_name = SV("");
     sv cursor = SV_NONE;
-    if (!httpd_request_query(call->request, "cursor", &cursor)) return ERR_OK;
+    bool is_given = false;
+    err_t err = api_call_cursor(call, PROPERTIES_LIST, 0, &is_given, &cursor, out_fault);
+    if (err || !is_given) return err;
     sv num = SV_NONE;
     if (!sv_next(&cursor, ' ', &num) || !sv_to_i64(num, out_num)) return fault_set(out_fault, ERR_BAD_INPUT, "cursor", "is none of ours");
     *out_name = cursor;
@@ -48,8 +52,8 @@ err_t list_properties(api_call *call, fault *out_fault) {
     json_close_array(out);
     if (rows.len > count) {
         sv name = db_text(&rows, count - 1, 2);
-        json_put_text(out, "next_cursor",
-                      sv_of(arena_printf(call->memory, "%lld %.*s", (long long)db_i64(&rows, count - 1, 0), SV_ARG(name))));
+        sv last = sv_of(arena_printf(call->memory, "%lld %.*s", (long long)db_i64(&rows, count - 1, 0), SV_ARG(name)));
+        json_put_text(out, "next_cursor", api_call_next_cursor(call, PROPERTIES_LIST, 0, last));
     } else {
         json_put_null(out, "next_cursor");
     }

@@ -195,8 +195,9 @@ err_t list_charges(api_call *call, fault *out_fault) {
     sv cursor = SV_NONE;
     err_t err = find_point(call, &found, &point, out_fault);
     if (!err) err = api_call_limit(call, &limit, out_fault);
-    if (!err && httpd_request_query(call->request, "cursor", &cursor) && !sv_to_i64(cursor, &until))
-        err = fault_set(out_fault, ERR_BAD_INPUT, "cursor", "is none of ours");
+    bool is_given = false;
+    if (!err) err = api_call_cursor(call, "charges", point.num, &is_given, &cursor, out_fault);
+    if (!err && is_given && !sv_to_i64(cursor, &until)) err = fault_set(out_fault, ERR_BAD_INPUT, "cursor", "is none of ours");
     AUTO(db_rows) rows = {0};
     if (!err)
         err = db_query(call->conn, &SQL_CHARGES_PAGE, DB_PARAMS(DB_I64(point.num), DB_I64(point.account), DB_I64(until), DB_I64(limit + 1)),
@@ -214,7 +215,7 @@ err_t list_charges(api_call *call, fault *out_fault) {
     }
     json_close_array(out);
     if (rows.len > count)
-        json_put_text(out, "next_cursor", last);
+        json_put_text(out, "next_cursor", api_call_next_cursor(call, "charges", point.num, last));
     else
         json_put_null(out, "next_cursor");
     json_close_object(out);
