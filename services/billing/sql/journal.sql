@@ -1,3 +1,7 @@
+-- name: journal_xmin
+-- Every transaction below it has ended and is seen by any later statement.
+select pg_snapshot_xmin(pg_current_snapshot())
+
 -- name: journal_unclaimed
 -- Unclaimed blocks of the given partitions in commit-safe order: whatever commits late still has a xid at or above its
 -- partition's floor. $3: blocks per partition, $4: blocks in all, $5 and $6: bounds of received_at.

@@ -291,15 +291,68 @@ static size_t blocks_wanted(const worker *self) {
     return wanted < BLOCKS_MAX ? wanted : BLOCKS_MAX;
 }
 
-static err_t select_blocks(worker *self, db_rows *out_rows) {
+// One look at the journal: where it began, how far it may have been cut off.
+typedef struct look {
+    db_rows rows;
+    size_t each, all;  // bounds
+    int64_t xmin;      // of a snapshot before it
+} look;
+
+static err_t read_xmin(db *conn, int64_t *out_xmin) {
+    AUTO(db_rows) row = {0};
+    err_t err = db_query_one(conn, &SQL_JOURNAL_XMIN, DB_NO_PARAMS, &row);
+    if (!err) *out_xmin = db_i64(&row, 0, 0);
+    return err;
+}
+
+// A deep look begins at the stored floors and takes blocks of any age: what a wrong clock stamped is found so.
+static err_t select_blocks(worker *self, look *out) {
     instant_ms now = service_now(self->svc);
     instant_ms from = self->looks_deep ? now - 4000 * DAY_MS : now - RECENT_MS;
-    size_t all = blocks_wanted(self);
-    size_t each = all / (self->busy_partitions ? self->busy_partitions : 1) + 1;
+    instant_ms to = self->looks_deep ? now + 4000 * DAY_MS : now + DAY_MS;
+    out->all = blocks_wanted(self);
+    out->each = out->all / (self->busy_partitions ? self->busy_partitions : 1) + 1;
+    err_t err = read_xmin(self->conn, &out->xmin);
+    const int64_t *floors = self->looks_deep ? self->floors : self->scan_from;
+    if (err) return err;
     return db_query(self->conn, &SQL_JOURNAL_UNCLAIMED,
-                    DB_PARAMS(DB_I16_ARRAY(self->owned, self->owned_count), DB_I64_ARRAY(self->floors, self->owned_count),
-                              DB_I64((int64_t)each), DB_I64((int64_t)all), DB_TIME(from), DB_TIME(now + DAY_MS)),
-                    out_rows);
+                    DB_PARAMS(DB_I16_ARRAY(self->owned, self->owned_count), DB_I64_ARRAY(floors, self->owned_count),
+                              DB_I64((int64_t)out->each), DB_I64((int64_t)out->all), DB_TIME(from), DB_TIME(to)),
+                    &out->rows);
+}
+
+static void look_auto(look *self) { db_rows_done(&self->rows); }
+
+static size_t index_of(const worker *self, int16_t partition) {
+    size_t low = 0, high = self->owned_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (self->owned[middle] < partition)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    CHECK(low < self->owned_count && self->owned[low] == partition);
+    return low;
+}
+
+// After the taken blocks are claimed: each partition is read on from where something may be left. That is the first
+// block that was seen and not taken; where the look was cut off, its last block; else all that had ended before it.
+static void move_on(worker *self, const look *at, size_t taken) {
+    int64_t next[PARTITIONS_MAX];
+    size_t found[PARTITIONS_MAX] = {0};
+    size_t len = at->rows.len;
+    bool is_cut = len >= at->all;
+    int64_t last_xid = len ? db_i64(&at->rows, len - 1, 2) : at->xmin;
+    for (size_t i = 0; i < self->owned_count; i++) next[i] = is_cut && last_xid < at->xmin ? last_xid : at->xmin;
+    for (size_t row = 0; row < len; row++) {
+        size_t i = index_of(self, (int16_t)db_i64(&at->rows, row, 0));
+        int64_t xid = db_i64(&at->rows, row, 2);
+        bool limits = row >= taken || ++found[i] >= at->each;
+        if (limits && xid < next[i]) next[i] = xid;
+    }
+    for (size_t i = 0; i < self->owned_count; i++)
+        if (next[i] > self->scan_from[i]) self->scan_from[i] = next[i];
 }
 
 static size_t take_blocks(const worker *self, const db_rows *rows, block *out) {
@@ -348,18 +401,16 @@ static int64_t oldest_age_ms(const worker *self, const block *blocks, size_t cou
 err_t batch_run(worker *self, size_t *out_readings, fault *out_fault) {
     *out_readings = 0;
     if (self->owned_count == 0) return ERR_OK;
-    AUTO(db_rows) rows = {0};
-    err_t err = select_blocks(self, &rows);
+    look at __attribute__((cleanup(look_auto))) = {0};
+    err_t err = select_blocks(self, &at);
     if (err) return fault_set(out_fault, err, "journal", "%.180s", db_error_text(self->conn));
     block blocks[BLOCKS_MAX];
-    size_t count = take_blocks(self, &rows, blocks);
+    size_t count = take_blocks(self, &at.rows, blocks);
     learn_shape(self, blocks, count);
-    self->lag_ms = oldest_age_ms(self, blocks, count);
-    atomic_store(&self->app->lag_ms, self->lag_ms);
-    if (count == 0) {
-        self->looks_deep = false;
-        return ERR_OK;
-    }
+    atomic_store(&self->app->lag_ms, oldest_age_ms(self, blocks, count));
+    if (count == 0) self->looks_deep = false;
     if (points_count(self->points) > self->app->cache_points) points_clear(self->points);
-    return run_blocks(self, blocks, count, out_readings, out_fault);
+    if (count > 0) err = run_blocks(self, blocks, count, out_readings, out_fault);
+    if (!err) move_on(self, &at, count);
+    return err;
 }

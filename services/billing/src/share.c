@@ -119,7 +119,7 @@ static err_t load_floors(worker *self) {
     if (!err) err = db_query(self->conn, &SQL_FLOOR_LIST, DB_PARAMS(DB_I16_ARRAY(self->owned, self->owned_count)), &rows);
     if (err) return err;
     if (rows.len != self->owned_count) return ERR_INTERNAL;
-    for (size_t i = 0; i < rows.len; i++) self->floors[i] = db_i64(&rows, i, 1);
+    for (size_t i = 0; i < rows.len; i++) self->scan_from[i] = self->floors[i] = db_i64(&rows, i, 1);
     return ERR_OK;
 }
 

@@ -29,9 +29,10 @@ typedef struct worker {
     int16_t num;
 
     size_t owned_count;
-    int16_t owned[PARTITIONS_MAX];  // ascending
-    int64_t floors[PARTITIONS_MAX];
-    bus_cursor *cursors;  // one per owned partition
+    int16_t owned[PARTITIONS_MAX];      // ascending
+    int64_t floors[PARTITIONS_MAX];     // as stored
+    int64_t scan_from[PARTITIONS_MAX];  // at or above the floor: below it this worker has claimed all it could see
+    bus_cursor *cursors;                // one per owned partition
 
     setups *setups;
     points *points;
