@@ -72,15 +72,19 @@ ensure_modules() {
     touch "$mark"
 }
 
-# build <preset> [<target>...]: configures once, then builds what changed. A folder configured for another place (the
-# checkout was moved or copied) is configured anew.
+# configure <preset>: a folder configured for another place (the checkout was moved or copied) is made anew.
+configure() {
+    local folder=$root/build/$1 log=$log_dir/configure-$1.log home
+    home=$(sed -n 's/^CMAKE_HOME_DIRECTORY:INTERNAL=//p' "$folder/CMakeCache.txt" 2>/dev/null)
+    [ -z "$home" ] || [ "$home" = "$root" ] || rm -rf "$folder"
+    if [ -f "$folder/build.ninja" ]; then cmake --build "$folder" --target build.ninja >"$log" 2>&1; else (cd "$root" && cmake --preset "$1") >"$log" 2>&1; fi ||
+        { tail -30 "$log" >&2; return 1; }
+}
+
+# build <preset> [<target>...]: builds what changed, and goes on past what does not build.
 build() {
     local preset=$1 folder=$root/build/$1 log=$log_dir/build-$1.log; shift
-    local home; home=$(sed -n 's/^CMAKE_HOME_DIRECTORY:INTERNAL=//p' "$folder/CMakeCache.txt" 2>/dev/null)
-    [ -z "$home" ] || [ "$home" = "$root" ] || rm -rf "$folder"
-    if [ ! -f "$folder/build.ninja" ]; then
-        (cd "$root" && cmake --preset "$preset") >"$log" 2>&1 || { tail -30 "$log" >&2; return 1; }
-    fi
+    configure "$preset" || return 1
     cmake --build "$folder" ${1:+--target "$@"} -- -k 0 >"$log" 2>&1 || { grep -E -A6 'error|FAILED' "$log" | head -60 >&2; return 1; }
 }
 

@@ -84,7 +84,7 @@ function check_code(   word, rest) {
     rest = code
     while (match(rest, /(^|[^A-Za-z0-9_.>])(v?sprintf|strn?cpy|strn?cat|ato[ifl]|atoll|gets|strtok|strtok_r|localtime|localtime_r|gmtime|gmtime_r|ctime|asctime|mktime|alloca|s?rand|rand_r|s?random|system|popen|tmpnam|tempnam|mktemp|setenv|putenv)[ ]*\(/)) {
         word = substr(rest, RSTART, RLENGTH); gsub(/[^a-z_]/, "", word)
-        if (part != "tests" || word !~ /env$/) offend("banned_calls", word) # a test sets its own environment
+        if (is_product || word !~ /env$/) offend("banned_calls", word) # a test or benchmark sets its own environment
         rest = substr(rest, RSTART + RLENGTH)
     }
     if ((is_lib || is_service) && (code ~ /(^|[^A-Za-z0-9_])(float|double)([^A-Za-z0-9_]|$)/ ||
