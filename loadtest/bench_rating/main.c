@@ -1,4 +1,5 @@
-// What rating one reading costs, under a tariff of five periods, three month tiers and a surcharge, beside the bare
+// What rating one reading costs, under a tariff of five periods, three month tiers and a surcharge, and under one that
+// uses the language to the full, beside the bare
 // arithmetic it contains, in the same run. Prints one JSON object. Usage: bench-rating [points [days]]
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,18 +44,11 @@ static int64_t cpu_ns(void) {
     return now.tv_sec * 1000000000LL + now.tv_nsec;
 }
 
-static tariff *five_periods_three_tiers(const zone *in_zone, uint64_t version) {
+static tariff *compile(const zone *in_zone, uint64_t version, const tariff_line *lines, size_t count) {
     static const char *const NAMES[] = {"critical_peak", "peak", "flat", "valley", "deep_valley"};
     static const tariff_band BANDS[] = {{0, 480, 3},    {480, 660, 1},   {660, 780, 2},  {780, 900, 4},
                                         {900, 1080, 2}, {1080, 1200, 0}, {1200, 1440, 1}};
     static const tariff_row ROW = {{1, 1}, {12, 31}, 0x7F, -1, ARRAY_LEN(BANDS), BANDS};
-    tariff_line lines[2] = {{.name = SV("energy"), .kind = LINE_KIND_QUANTITY},
-                            {.name = SV("surcharge"), .kind = LINE_KIND_QUANTITY, .over_total = true, .price_count = {3}}};
-    for (size_t period = 0; period < 5; period++) {
-        lines[0].price_count[period] = 3;
-        for (int64_t tier = 0; tier < 3; tier++) lines[0].price_micro[period][tier] = 300000 + (int64_t)period * 170000 + tier * 60000;
-    }
-    for (int64_t tier = 0; tier < 3; tier++) lines[1].price_micro[0][tier] = tier * 50000;
     tariff_spec spec = {.version = version,
                         .code = SV("bench"),
                         .utility = UTILITY_ELECTRICITY,
@@ -68,7 +62,7 @@ static tariff *five_periods_three_tiers(const zone *in_zone, uint64_t version) {
                         .over = {.kind = WINDOW_MONTH},
                         .upper_count = 2,
                         .upper_milli = {240000, 400000},
-                        .line_count = 2,
+                        .line_count = count,
                         .lines = lines,
                         .rounding_scale = 2};
     for (size_t i = 0; i < 5; i++) spec.periods[i] = sv_of(NAMES[i]);
@@ -76,6 +70,34 @@ static tariff *five_periods_three_tiers(const zone *in_zone, uint64_t version) {
     fault why = {0};
     if (tariff_new(&spec, TARIFF_FOR_CHARGING, &out, &why)) check_failed(why.reason, __FILE__, __LINE__);
     return out;
+}
+
+static tariff *five_periods_three_tiers(const zone *in_zone, uint64_t version) {
+    tariff_line lines[2] = {{.name = SV("energy"), .kind = LINE_KIND_QUANTITY},
+                            {.name = SV("surcharge"), .kind = LINE_KIND_QUANTITY, .over_total = true, .price_count = {3}}};
+    for (size_t period = 0; period < 5; period++) {
+        lines[0].price_count[period] = 3;
+        for (int64_t tier = 0; tier < 3; tier++) lines[0].price_micro[period][tier] = 300000 + (int64_t)period * 170000 + tier * 60000;
+    }
+    for (int64_t tier = 0; tier < 3; tier++) lines[1].price_micro[0][tier] = tier * 50000;
+    return compile(in_zone, version, lines, ARRAY_LEN(lines));
+}
+
+// The language at its widest: taxed, with whole kWh, free units, a fixed part by day, and a minimum at the month's end.
+static tariff *full_language(const zone *in_zone, uint64_t version) {
+    tariff_line lines[6] = {
+        {.name = SV("energy"), .kind = LINE_KIND_QUANTITY, .has_quantity_rounding = true, .quantity_mode = ROUNDING_TRUNCATE},
+        {.name = SV("surcharge"), .kind = LINE_KIND_QUANTITY, .over_total = true, .price_count = {3}, .free_milli = 50000},
+        {.name = SV("rent"), .kind = LINE_KIND_FIXED, .amount_micro = 15000000, .per = FIXED_PER_MONTH, .prorated_by_day = true},
+        {.name = SV("fund"), .kind = LINE_KIND_PERCENT, .rate_micro = 12500, .of = 3},
+        {.name = SV("least"), .kind = LINE_KIND_MINIMUM, .amount_micro = 20000000, .of = 3},
+        {.name = SV("tax"), .kind = LINE_KIND_PERCENT, .rate_micro = 130000, .of = 31}};
+    for (size_t period = 0; period < 5; period++) {
+        lines[0].price_count[period] = 3;
+        for (int64_t tier = 0; tier < 3; tier++) lines[0].price_micro[period][tier] = 300000 + (int64_t)period * 170000 + tier * 60000;
+    }
+    for (int64_t tier = 0; tier < 3; tier++) lines[1].price_micro[0][tier] = tier * 50000;
+    return compile(in_zone, version, lines, ARRAY_LEN(lines));
 }
 
 static rating_interval reading_of(size_t point, int64_t slot) {
@@ -174,20 +196,30 @@ int main(int argc, char **argv) {
     }
     AUTO_ZONE shanghai = zone_new_fixed(SV("Asia/Shanghai"), 8 * 3600);
     AUTO_TARIFF rated = five_periods_three_tiers(shanghai, 1);
+    AUTO_TARIFF full = full_language(shanghai, 2);
     AUTO_RATING_CACHE cache = rating_cache_new(64);
-    size_t largest = 0;
+    size_t largest = 0, largest_full = 0;
     measure floor = measure_arithmetic(points, days);
     measure hot = measure_charge(rated, cache, points < 256 ? points : 256, days * (points < 256 ? 1 : points / 256));
     measure scattered = measure_charge(rated, cache, points, days);
     measure packed = measure_packed(rated, cache, points, days, &largest);
+    measure full_hot = measure_charge(full, cache, points < 256 ? points : 256, days * (points < 256 ? 1 : points / 256));
+    measure full_scattered = measure_charge(full, cache, points, days);
+    measure full_packed = measure_packed(full, cache, points, days, &largest_full);
+    if (full_packed.charged != full_scattered.charged) BUG("packed states were charged otherwise");
     if (packed.charged != scattered.charged) BUG("packed states were charged otherwise");
     printf("{\"readings\":%lld,", (long long)packed.readings);
     print_ns("floor", &floor);
     print_ns("charge_hot", &hot);
     print_ns("charge", &scattered);
     print_ns("unpack_charge_pack", &packed);
+    print_ns("full_hot", &full_hot);
+    print_ns("full", &full_scattered);
+    print_ns("full_unpack_charge_pack", &full_packed);
+    printf("\"full_packed_bytes_largest\":%zu,", largest_full);
     printf("\"allocations\":%lld,\"packed_bytes_largest\":%zu,\"charge_to_floor_percent\":%lld}\n",
-           (long long)(hot.allocations + scattered.allocations + packed.allocations), largest,
-           (long long)(floor.ns * 100 / (scattered.ns ? scattered.ns : 1)));
+           (long long)(hot.allocations + scattered.allocations + packed.allocations + full_hot.allocations + full_scattered.allocations +
+                       full_packed.allocations),
+           largest, (long long)(floor.ns * 100 / (scattered.ns ? scattered.ns : 1)));
     return 0;
 }

@@ -30,8 +30,17 @@ const int64_t *step_edges_of(const tariff *self, const rating_holder *holder, ti
     return room;
 }
 
+// A division by a constant costs a tenth of one by a variable.
+static int64_t beyond_whole(int64_t milli, int64_t unit_milli) {
+    if (unit_milli == 1000) return milli % 1000;
+    if (unit_milli == 100) return milli % 100;
+    return milli % unit_milli;
+}
+
 static int64_t round_quantity(const compiled_line *line, int64_t milli) {
     if (line->quantity_unit_milli == 0) return milli;
+    int64_t rest = beyond_whole(milli, line->quantity_unit_milli);
+    if (rest == 0 || line->quantity_mode == ROUNDING_TRUNCATE) return milli - rest;
     return (int64_t)round_divide(milli, line->quantity_unit_milli, line->quantity_mode) * line->quantity_unit_milli;
 }
 
@@ -50,9 +59,10 @@ void price_quantities(const window_pricing *self, const compiled_line *line, lin
     for (size_t row = 0; row < out->rows; row++) {
         int64_t cumulative = 0, before = 0;
         for (size_t step = 0; step < state->steps; step++) {
+            int64_t earlier = cumulative;
             for (size_t period = row; period < (line->over_total ? state->periods : row + 1); period++)
                 cumulative += state->used_milli[period * state->steps + step];
-            int64_t rounded = round_quantity(line, cumulative);
+            int64_t rounded = cumulative == earlier ? before : round_quantity(line, cumulative);
             out->milli[row * state->steps + step] = rounded - before;
             before = rounded;
         }
@@ -86,6 +96,11 @@ static int64_t counted(const rating_accrued *accrued, accrual counter) {
 }
 
 static bool multiply(int128 a, int64_t b, int128 *out) {
+    const int128 usual = (int128)1 << 88;
+    if (a <= usual && a >= -usual && b <= INT32_MAX && b >= INT32_MIN) {
+        *out = a * b;
+        return true;
+    }
     return !__builtin_mul_overflow(a, (int128)b, out) && *out <= AMOUNT_LIMIT && *out >= -AMOUNT_LIMIT;
 }
 
@@ -113,19 +128,25 @@ static bool minimum_amount(const compiled_line *line, const dependence *on, int1
     return true;
 }
 
+// sum / 10^rate_scale where nothing is left over: a shift and a product with the inverse of 5^rate_scale modulo 2^128.
+static int128 divide_exactly(const tariff *self, int128 sum) {
+    return (int128)((unsigned __int128)(sum >> self->rate_scale) * self->rate_inverse);
+}
+
 bool price_dependent_lines(const tariff *self, const dependence *on, int128 *amounts) {
     for (size_t i = 0; i < self->line_count; i++) {
         size_t index = self->order[i];
         const compiled_line *line = &self->lines[index];
+        if (line->of == 0) continue;
         int128 sum = 0;
         for (size_t j = 0; line->of >> j; j++)
             if (line->of >> j & 1) sum += amounts[j];
         if (sum > AMOUNT_LIMIT || sum < -AMOUNT_LIMIT) return false;
         // Each level keeps the decimals of a rate in hand for the next, so the division leaves nothing.
-        if (line->kind == LINE_KIND_PERCENT && !multiply(sum / self->rate_one, line->rate, &amounts[index])) return false;
+        if (line->kind == LINE_KIND_PERCENT && !multiply(divide_exactly(self, sum), line->rate, &amounts[index])) return false;
         if (line->kind == LINE_KIND_POWER_FACTOR) {
             int64_t rate = on->is_closing ? rate_of_factor(line, on->power_factor_micro) : 0;
-            if (!multiply(sum / self->rate_one, rate, &amounts[index])) return false;
+            if (!multiply(divide_exactly(self, sum), rate, &amounts[index])) return false;
         }
         if (line->kind == LINE_KIND_MINIMUM && !minimum_amount(line, on, sum, &amounts[index])) return false;
     }
@@ -159,7 +180,7 @@ static bool carried_here(const window_pricing *self, int128 *out_value) {
 bool price_lines(const window_pricing *self, int128 amounts[TARIFF_LINES_MAX]) {
     const tariff *t = self->tariff;
     dependence on = {.is_closing = self->is_closing, .extra_scale = self->extra_scale};
-    int128 finer = power_of_ten(self->extra_scale);
+    int128 finer = self->extra_scale ? power_of_ten(self->extra_scale) : 1;
     for (size_t i = 0; i < t->line_count; i++) {
         const compiled_line *line = &t->lines[i];
         amounts[i] = 0;
@@ -174,11 +195,40 @@ bool price_lines(const window_pricing *self, int128 amounts[TARIFF_LINES_MAX]) {
     return price_dependent_lines(t, &on, amounts);
 }
 
+// What rounding quantities adds to the price of a row as it is: where a cumulative quantity is not whole, the difference
+// moves between its step and the next used one.
+static int128 row_difference(const compiled_line *line, const int64_t *used, const int128 *weights, uint32_t steps) {
+    int64_t cumulative = 0, before = 0;
+    int128 sum = 0;
+    for (size_t step = 0; step < steps; step++) {
+        if (used[step] == 0) continue;
+        cumulative += used[step];
+        int64_t difference = round_quantity(line, cumulative) - cumulative;
+        if (difference != before) sum += (difference - before) * weights[step];
+        before = difference;
+    }
+    return sum;
+}
+
+static int128 rounding_difference(const rating_state *state, const compiled_line *line) {
+    uint32_t steps = state->steps;
+    if (line->over_total) {
+        int64_t total[RATING_STEPS_MAX];
+        for (size_t step = 0; step < steps; step++) total[step] = 0;
+        for (size_t cell = 0; cell < (size_t)state->periods * steps; cell++) total[cell % steps] += state->used_milli[cell];
+        return row_difference(line, total, line->unit_weights, steps);
+    }
+    int128 sum = 0;
+    for (size_t at = 0; at < (size_t)state->periods * steps; at += steps)
+        sum += row_difference(line, &state->used_milli[at], &line->unit_weights[at], steps);
+    return sum;
+}
+
 bool price_matrix(const window_pricing *self, int128 *out_sum) {
     const tariff *t = self->tariff;
     const rating_state *state = self->state;
     int128 sum = 0;
-    if (!t->is_linear) {
+    if (!t->is_linear || (self->is_closing && t->has_closing_lines)) {
         int128 amounts[TARIFF_LINES_MAX];
         if (!price_lines(self, amounts)) return false;
         for (size_t i = 0; i < t->line_count; i++) sum += amounts[i];
@@ -189,19 +239,23 @@ bool price_matrix(const window_pricing *self, int128 *out_sum) {
     size_t plane = volume_tier(self, NULL) * (cells + ACCRUAL_COUNT);
     const int64_t *narrow = t->is_narrow ? &t->narrow_weights[plane] : NULL;
     const int128 *wide = &t->weights[plane];
-    if (narrow)
+    if (narrow) {
         for (size_t i = 0; i < cells; i++) sum += (int128)state->used_milli[i] * narrow[i];
-    else
+        if (t->shares > 1) sum *= t->shares;
+    } else {
         for (size_t i = 0; i < cells; i++) sum += state->used_milli[i] * wide[i];
+    }
     if (t->accrues_windows || t->accrues_days)
-        for (accrual counter = ACCRUAL_WINDOWS; counter < ACCRUAL_COUNT; counter++)
-            sum += wide[cells + counter] * counted(&state->accrued, counter);
+        sum += wide[cells + ACCRUAL_WINDOWS] * state->accrued.windows + wide[cells + ACCRUAL_SHARES] * state->accrued.shares +
+               wide[cells + ACCRUAL_DAYS] * state->accrued.days;
+    for (size_t i = 0; t->has_rounded_quantities && i < t->line_count; i++)
+        if (t->lines[i].quantity_unit_milli > 0) sum += rounding_difference(state, &t->lines[i]);
     *out_sum = sum;
     return true;
 }
 
 static exact_price from_shares(int128 value, int32_t scale) {
-    int128 whole = round_divide(value - (RATING_SHARES - 1) * (value < 0), RATING_SHARES, ROUNDING_TRUNCATE);
+    int128 whole = (value - (RATING_SHARES - 1) * (value < 0)) / RATING_SHARES;  // rounded down; the rest is kept
     return (exact_price){{whole, scale}, (int32_t)(value - whole * RATING_SHARES)};
 }
 
@@ -223,13 +277,14 @@ static exact_price price_of_value(const window_pricing *self, int128 value) {
     return from_shares(value, scale);
 }
 
+// A rest is less than one unit of the last decimal, so that it decides no more than whether something is there.
 static bool price_round(const tariff *self, exact_price price, money_micro *out_micro) {
-    int128 value = price.amount.value;
-    int128 divisor = power_of_ten(price.amount.scale - self->rounding_scale);
-    if (price.rest != 0) {
-        if (!to_shares(price, price.amount.scale, &value) || __builtin_mul_overflow(divisor, (int128)RATING_SHARES, &divisor)) return false;
-    }
-    int128 steps = round_divide(value, divisor, self->rounding);
+    const int128 most = (int128)1 << 124;
+    if (price.amount.value > most || price.amount.value < -most) return false;
+    int128 divisor =
+        price.amount.scale == self->exact_scale ? self->plain_divisor : power_of_ten(price.amount.scale - self->rounding_scale);
+    int128 steps = price.rest ? round_divide(price.amount.value * 4 + 1, divisor * 4, self->rounding)
+                              : round_divide(price.amount.value, divisor, self->rounding);
     int128 limit = INT64_MAX / self->rounding_step;
     if (steps > limit || steps < -limit) return false;
     *out_micro = (int64_t)steps * self->rounding_step;
@@ -260,21 +315,25 @@ static bool round_lines(const window_pricing *self, exact_price carried, money_m
 static bool price_plainly(const window_pricing *self, rating_state *state, money_micro *out_micro) {
     int128 matrix;
     if (!price_matrix(self, &matrix)) return false;
-    state->priced = (exact_amount){matrix, self->tariff->exact_scale};
-    state->priced_rest = 0;
-    return exact_round(self->tariff, matrix, out_micro);
+    exact_price price = price_of_value(self, matrix);
+    state->priced = price.amount;
+    state->priced_rest = price.rest;
+    return self->tariff->shares == 1 ? exact_round(self->tariff, matrix, out_micro) : price_round(self->tariff, price, out_micro);
 }
 
 bool price_window(const window_pricing *self, rating_state *state, money_micro *out_micro) {
     const tariff *t = self->tariff;
     bool has_carried = state->carried_ahead_count > 0 || state->carried.value != 0 || state->carried_rest != 0;
-    if (!has_carried && t->shares == 1 && !t->rounds_each_line) return price_plainly(self, state, out_micro);
+    if (!has_carried && !t->rounds_each_line) return price_plainly(self, state, out_micro);
     exact_price carried = carried_at(state, self->used);
     state->carried = carried.amount;
     state->carried_rest = carried.rest;
     window_pricing finer = *self;
-    if (self->is_closing && t->has_minimum && carried.amount.scale > t->exact_scale)
-        finer.extra_scale = carried.amount.scale - t->exact_scale;
+    if (self->is_closing && t->has_minimum && has_carried) {
+        // Percent lines on the minimum take their decimals from its own, which then are as fine as what is carried.
+        finer.extra_scale = t->exact_scale - PRODUCT_SCALE;
+        if (carried.amount.scale > t->exact_scale) finer.extra_scale += carried.amount.scale - t->exact_scale;
+    }
     int128 matrix;
     exact_price sum;
     if (!price_matrix(&finer, &matrix) || !price_add(price_of_value(&finer, matrix), carried, &sum)) return false;

@@ -105,6 +105,7 @@ void tariff_free(tariff *self) {
     if (!self) return;
     mem_free(self->rows);
     mem_free(self->flags);
+    for (size_t i = 0; i < self->line_count; i++) mem_free(self->lines[i].unit_weights);
     mem_free(self->narrow_weights);
     mem_free(self->weights);
     mem_free(self);

@@ -443,6 +443,15 @@ static bool is_multiple(const tariff *out, int64_t by) {
     return true;
 }
 
+static unsigned __int128 power_of_five(int32_t exponent) { return (unsigned __int128)power_of_ten(exponent) >> exponent; }
+
+// Newton's iteration doubles the right bits: 3, 6, … 192.
+static unsigned __int128 inverse_of_odd(unsigned __int128 odd) {
+    unsigned __int128 inverse = odd;
+    for (int i = 0; i < 6; i++) inverse *= 2 - odd * inverse;
+    return inverse;
+}
+
 // Brings all rates to the fewest decimals that hold them: fewer decimals, wider sums.
 static int32_t compile_rates(tariff *out) {
     int32_t scale = MONEY_SCALE;
@@ -451,7 +460,7 @@ static int32_t compile_rates(tariff *out) {
         scale--;
         by *= 10;
     }
-    out->rate_one = MONEY_MICRO / by;
+    out->rate_inverse = inverse_of_odd(power_of_five(scale));
     for (size_t i = 0; i < out->line_count; i++) {
         out->lines[i].rate = out->lines[i].rate_micro / by;
         for (size_t j = 0; j < out->lines[i].factor_count; j++) out->lines[i].factors[j].rate /= by;
@@ -506,6 +515,23 @@ static bool weigh_column(tariff *out, uint32_t plane, size_t column, int128 *out
     return true;
 }
 
+// Of each line with rounded quantities by itself.
+static bool weigh_rounded_lines(tariff *out) {
+    size_t cells = (size_t)out->periods * out->steps;
+    for (size_t i = 0; i < out->line_count && out->is_linear; i++) {
+        compiled_line *line = &out->lines[i];
+        if (line->quantity_unit_milli == 0) continue;
+        line->unit_weights = mem_new(cells, sizeof line->unit_weights[0]);
+        for (size_t cell = 0; cell < (line->over_total ? out->steps : cells); cell++) {
+            int128 amounts[TARIFF_LINES_MAX] = {0};
+            amounts[i] = basic_weight(out, i, 0, cell);
+            if (!price_dependent_lines(out, &(dependence){0}, amounts)) return false;
+            for (size_t j = 0; j < out->line_count; j++) line->unit_weights[cell] += amounts[j];
+        }
+    }
+    return true;
+}
+
 // The prices that do not depend on quantities; exact.
 static bool compile_unit_prices(tariff *out) {
     int128 one = power_of_ten(out->exact_scale - MONEY_SCALE);
@@ -541,14 +567,16 @@ static err_t compile_weights(compilation *c) {
         if (column >= cells && reach > AMOUNT_LIMIT / most_counted(column - cells))
             return REFUSE(c, "/lines", "fixed amounts and rates multiply to too much");
         if (column < cells && reach > largest) largest = reach;
-        bool fits = magnitude(out->weights[at]) <= INT64_MAX;
-        out->narrow_weights[at] = fits ? (int64_t)out->weights[at] : 0;
+        int128 narrow = out->weights[at] / out->shares;  // nothing is left over: only counters know shares
+        bool fits = magnitude(narrow) <= INT64_MAX;
+        out->narrow_weights[at] = fits ? (int64_t)narrow : 0;
         if (column < cells && !fits) out->is_narrow = false;
     }
-    out->is_linear = !out->has_closing_lines;
-    for (size_t i = 0; i < out->line_count; i++) out->is_linear &= out->lines[i].quantity_unit_milli == 0;
-    out->is_simple =
-        out->is_linear && out->tier_kind == TIER_KIND_GRADUATED && out->shares == 1 && !out->accrues_windows && !out->accrues_days;
+    for (size_t i = 0; i < out->line_count; i++) out->has_rounded_quantities |= out->lines[i].quantity_unit_milli > 0;
+    out->is_linear = out->tier_kind == TIER_KIND_GRADUATED || !out->has_rounded_quantities;
+    if (!weigh_rounded_lines(out)) return REFUSE(c, "/lines", "prices and rates multiply to too much");
+    out->is_simple = out->is_linear && !out->has_rounded_quantities && !out->has_closing_lines && out->tier_kind == TIER_KIND_GRADUATED &&
+                     out->shares == 1 && !out->accrues_windows && !out->accrues_days;
     // An amount at this quantity still fits 2^62 micro-units, and the sum of products 2^124.
     int128 limit = ((int128)1 << 124) / largest;
     int128 lowest_micro = power_of_ten(out->exact_scale - MONEY_SCALE) * out->shares;
@@ -588,7 +616,8 @@ err_t tariff_new(const tariff_spec *spec, tariff_use use, tariff **out_tariff, f
     if ((err = compile_head(&c)) || (err = compile_periods(&c)) || (err = compile_calendar(&c)) || (err = compile_tiers(&c)) ||
         (err = compile_lines(&c)) || (err = compile_weights(&c)))
         return err;
-    self->rounding_divisor = power_of_ten(self->exact_scale - self->rounding_scale) * self->shares;
+    self->plain_divisor = power_of_ten(self->exact_scale - self->rounding_scale);
+    self->rounding_divisor = self->plain_divisor * self->shares;
     self->rounding_step = (int64_t)power_of_ten(MONEY_SCALE - self->rounding_scale);
     *out_tariff = self;
     self = NULL;

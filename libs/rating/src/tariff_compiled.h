@@ -54,6 +54,8 @@ typedef struct compiled_line {
     int64_t price_micro[TARIFF_PERIODS_MAX][TARIFF_TIERS_MAX];
     int64_t free_milli;
     int64_t quantity_unit_milli;  // 0: quantities are priced as they are
+    int128 *unit_weights;         // with rounded quantities: [row * steps + step], what a milli-unit there comes to with all
+                                  // lines that build on this one; NULL where the price is not linear
     rounding_mode quantity_mode;
     money_micro amount_micro;
     fixed_per per;
@@ -110,12 +112,14 @@ struct tariff {
     // Exact amounts count 10^-exact_scale / shares of the currency.
     int32_t exact_scale;
     int32_t rate_scale;
-    int64_t rate_one;     // 10^rate_scale
-    int32_t shares;       // RATING_SHARES where a fixed line is shared by day, else 1
-    int128 product_lift;  // from price times quantity to exact
+    unsigned __int128 rate_inverse;  // of 5^rate_scale modulo 2^128
+    int32_t shares;                  // RATING_SHARES where a fixed line is shared by day, else 1
+    int128 product_lift;             // from price times quantity to exact
     bool accrues_windows;
     bool accrues_days;
-    bool is_linear;  // the price is cells and counters times weights; else lines are priced one by one
+    bool is_linear;  // while open, the price is cells, counters and rounding differences times weights; else lines are
+                     // priced one by one
+    bool has_rounded_quantities;
     bool is_simple;  // linear, graduated and nothing accrues: below the quantity limit no price can fail
     bool has_closing_lines;
     bool has_minimum;    // then shares are RATING_SHARES, so that any carried price can be counted exactly
@@ -123,7 +127,7 @@ struct tariff {
 
     // Price of one milli-unit in each cell, then of one count, for all lines together: [plane][cells + ACCRUAL_COUNT].
     // A plane is a tier of a volume tariff; graduated tiers have one.
-    bool is_narrow;  // the sums fit 64 bits
+    bool is_narrow;  // the weights of cells, without shares, fit 64 bits
     int64_t *narrow_weights;
     int128 *weights;
     int64_t quantity_limit_milli;
@@ -132,6 +136,7 @@ struct tariff {
     int32_t rounding_scale;
     bool rounds_each_line;
     int128 rounding_divisor;  // from exact to rounding_scale
+    int128 plain_divisor;     // the same from exact_scale alone, without shares
     int64_t rounding_step;    // from rounding_scale to micro-units
 };
 
