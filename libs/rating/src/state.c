@@ -266,6 +266,8 @@ static void take_body(unpacking *self, rating_state *out) {
     uint8_t flags = take_byte(self);
     if (flags & ~(FLAG_LIFE | FLAG_CARRIED | FLAG_ACCRUED | FLAG_REST | FLAG_AHEAD)) spoil(self, "unknown flags");
     if (flags & FLAG_ACCRUED) take_accrued(self, &out->accrued);
+    bool has_clocks = out->accrued.windows_until != 0 || out->accrued.days_until != 0;
+    if ((flags & FLAG_ACCRUED) && !has_clocks) spoil(self, "clocks that never began");
     out->version = take_u64(self, UINT64_MAX);
     if (out->version == 0 && flags == FLAG_ACCRUED) return;
     out->periods = take_byte(self);
