@@ -1,7 +1,10 @@
 -- name: day_next
 select q.company_id, q.usage_point_num, q.day from billing.day_request q
 where q.partition = any($1::smallint[]) and q.requested_at <= $2
-order by q.requested_at limit $3
+order by q.day, q.requested_at limit $3
+
+-- name: day_months
+select penstock.ensure_day_months($1::date, $2::date)
 
 -- name: day_stored
 select d.readings from billing.day d where d.usage_point_num = $1 and d.day = $2

@@ -407,7 +407,8 @@ err_t batch_run(worker *self, size_t *out_readings, fault *out_fault) {
     block blocks[BLOCKS_MAX];
     size_t count = take_blocks(self, &at.rows, blocks);
     learn_shape(self, blocks, count);
-    atomic_store(&self->app->lag_ms, oldest_age_ms(self, blocks, count));
+    self->lag_ms = oldest_age_ms(self, blocks, count);
+    atomic_store(&self->app->lag_ms, self->lag_ms);
     if (count == 0) self->looks_deep = false;
     if (points_count(self->points) > self->app->cache_points) points_clear(self->points);
     if (count > 0) err = run_blocks(self, blocks, count, out_readings, out_fault);

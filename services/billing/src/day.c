@@ -118,6 +118,20 @@ static err_t answer(worker *self, const db_rows *asked, instant_ms until, fault 
     return err;
 }
 
+// Late and imported days reach back further than the partitions that are made ahead.
+static err_t ensure_months(worker *self, const db_rows *asked) {
+    for (size_t i = 0; i < asked->len; i++) {
+        int32_t day = db_date(asked, i, 2), year, month, day_of_month;
+        civil_from_days(day, &year, &month, &day_of_month);
+        if (self->ensured_month == year * 100 + month) continue;
+        AUTO(db_rows) row = {0};
+        err_t err = db_query(self->conn, &SQL_DAY_MONTHS, DB_PARAMS(DB_DATE(day), DB_DATE(day)), &row);
+        if (err) return err;
+        self->ensured_month = year * 100 + month;
+    }
+    return ERR_OK;
+}
+
 err_t day_run(worker *self, bool *out_did, fault *out_fault) {
     *out_did = false;
     if (self->owned_count == 0) return ERR_OK;
@@ -130,6 +144,8 @@ err_t day_run(worker *self, bool *out_did, fault *out_fault) {
     *out_did = true;
     setups_key keys[DAYS_PER_TURN];
     for (size_t i = 0; i < asked.len; i++) keys[i] = (setups_key){(int32_t)db_i64(&asked, i, 0), db_i64(&asked, i, 1)};
+    err = ensure_months(self, &asked);
+    if (err) return fault_set(out_fault, err, "day", "%.180s", db_error_text(self->conn));
     AUTO(db_tx) tx = {0};
     err = db_begin(self->conn, &tx);
     if (!err) err = points_load_nums(self->points, self->conn, keys, asked.len, now, out_fault);

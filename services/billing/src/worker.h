@@ -42,6 +42,7 @@ typedef struct worker {
 
     // When each recurring duty is due (monotonic).
     int64_t beat_at_ms, config_at_ms, floor_at_ms, replay_at_ms, day_at_ms, purse_at_ms, forget_at_ms, deep_look_at_ms;
+    int32_t ensured_month;   // YYYYMM of the last partition of packed days that was asked for
     bool looks_deep;         // the next look at the journal goes back without bound
     int64_t lag_ms;          // age of the oldest block at the last look, 0 when all was claimed: told with each beat
     size_t busy_partitions;  // that had blocks at the last look: the next look shares its bound among so many
