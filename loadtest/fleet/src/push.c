@@ -75,8 +75,18 @@ static void add_sample(fleet_push *self, uint32_t meter, fleet_register reg, fle
     self->fleet->stats.pending++;
 }
 
+// The appointed time: a simulator that was held up makes up for it, and two samples made up in one moment still differ.
+static fleet_time appointed_time(const fleet_push *self) {
+    fleet_time at = fleet_now(self->fleet);
+    int64_t late_ms = (monotonic_us() - self->due_us) / 1000;
+    if (late_ms <= 0) return at;
+    at.wall -= late_ms;
+    at.load -= late_ms * self->fleet->options.time_scale;
+    return at;
+}
+
 static void sample_meters(fleet_push *self) {
-    fleet_time now = fleet_now(self->fleet);
+    fleet_time now = appointed_time(self);
     for (uint32_t m = 0; m < self->gateway->meter_count; m++) {
         if (fleet_fault_strikes(&self->gateway->meters[m].faults, FLEET_FAULT_SILENT, now.wall, NULL)) continue;
         for (int reg = 0; reg < FLEET_REGISTER_COUNT; reg++)
