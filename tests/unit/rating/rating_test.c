@@ -286,7 +286,12 @@ static void packed_states_are_small_and_read_back(void **state) {
         in.priced = (exact_amount){(int128)in.charged_micro * 1000000000, 15};
         in.periods = 5;
         in.steps = 3;
-        for (size_t i = 0; i < 15; i++) in.used_milli[i] = random_below(&seed, round % 2 ? 1000000000 : 1000000000000);
+        bool accrues = round % 5 == 0;
+        for (size_t i = 0; i < 15; i++) in.used_milli[i] = random_below(&seed, round % 2 || accrues ? 10000000000 : 1000000000000);
+        if (accrues) {
+            in.accrued = (rating_accrued){12, 12 * RATING_SHARES - random_below(&seed, 1000), 366, START + 31 * DAY_MS, START + 5 * DAY_MS};
+            in.priced_rest = (int32_t)random_below(&seed, RATING_SHARES);
+        }
         if (round % 3 == 0) {
             in.before_milli = random_below(&seed, 1000000000);
             in.carried = (exact_amount){-(int128)random_below(&seed, INT64_MAX), 9};
@@ -310,6 +315,55 @@ static void packed_states_are_small_and_read_back(void **state) {
     rating_state none;
     assert_int_equal(rating_state_unpack(SV(""), &none, NULL), ERR_OK);
     assert_true(none.version == 0);
+}
+
+// A volume tariff with fixed lines, packed and read back after every reading, over changes of version and account.
+static void volume_tiers_and_clocks_survive_packing(void **state) {
+    (void)state;
+    uint64_t seed = SEED + 8;
+    AUTO_ZONE shanghai = zone_new_fixed(SV("Asia/Shanghai"), 8 * 3600);
+    sample from;
+    sample_fill(&from, 1, shanghai, &seed);
+    from.spec.tier_kind = TIER_KIND_VOLUME;
+    tariff_line lines[3] = {
+        from.lines[0],
+        {.name = SV("month"), .kind = LINE_KIND_FIXED, .amount_micro = 10000000, .per = FIXED_PER_MONTH},
+        {.name = SV("day"), .kind = LINE_KIND_FIXED, .amount_micro = 31000000, .per = FIXED_PER_MONTH, .prorated_by_day = true}};
+    from.spec.lines = lines;
+    AUTO_TARIFF first = compiled(&from);
+    from.spec.version = 2;
+    from.spec.upper_milli[0] = 300000;
+    AUTO_TARIFF second = compiled(&from);
+    rating_state open;
+    rating_state_init(&open);
+    for (int64_t day = 0; day < 90; day++) {
+        rating_interval interval = {
+            .from = START + day * DAY_MS, .to = START + (day + 1) * DAY_MS, .quantity_milli = random_below(&seed, 30000)};
+        rating_state unpacked = open;
+        (void)charge(day % 20 < 10 ? first : second, NULL, &open, &interval);
+        uint8_t bytes[RATING_STATE_BYTES_MAX];
+        size_t len = rating_state_pack(&unpacked, bytes);
+        assert_int_equal(rating_state_unpack(sv_slice(bytes, len), &unpacked, NULL), ERR_OK);
+        (void)charge(day % 20 < 10 ? first : second, NULL, &unpacked, &interval);
+        assert_true(rating_state_equal(&open, &unpacked));
+        len = rating_state_pack(&open, bytes);
+        for (size_t cut = 1; cut < len; cut++) {
+            fault why = {0};
+            if (cut > 1) assert_int_equal(rating_state_unpack(sv_slice(bytes, cut), &unpacked, &why), ERR_MALFORMED);
+        }
+    }
+    // The next account begins without use, but the month and the day are paid.
+    rating_state_hand_over(&open);
+    uint8_t bytes[RATING_STATE_BYTES_MAX];
+    size_t len = rating_state_pack(&open, bytes);
+    rating_state next;
+    assert_int_equal(rating_state_unpack(sv_slice(bytes, len), &next, NULL), ERR_OK);
+    assert_true(rating_state_equal(&open, &next) && next.version == 0);
+    instant_ms noon = START + 89 * DAY_MS + 12 * HOUR_MS;
+    rating_interval rest = {.from = noon, .to = noon + HOUR_MS};
+    assert_true(charge(first, NULL, &next, &rest) == 0);
+    rest = (rating_interval){.from = noon + HOUR_MS, .to = START + 90 * DAY_MS + HOUR_MS};
+    assert_true(charge(first, NULL, &next, &rest) == 1000000);
 }
 
 static void what_cannot_be_rated_is_answered_and_changes_nothing(void **state) {
@@ -383,6 +437,7 @@ int main(void) {
         cmocka_unit_test(replaying_a_window_reaches_the_same_state),
         cmocka_unit_test(a_version_change_keeps_the_position_and_the_exact_price),
         cmocka_unit_test(packed_states_are_small_and_read_back),
+        cmocka_unit_test(volume_tiers_and_clocks_survive_packing),
         cmocka_unit_test(what_cannot_be_rated_is_answered_and_changes_nothing),
         cmocka_unit_test(proportional_pieces_leave_nothing_over),
     };
