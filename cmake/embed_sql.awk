@@ -3,7 +3,7 @@
 function flush_statement() {
     if (name == "") return
     sub(/[ \n;]+$/, "", text)
-    gsub(/\\/, "\\\\", text); gsub(/"/, "\\\"", text); gsub(/\n/, "\\n\"\n    \"", text)
+    gsub(/\\/, "\\\\\\\\", text); gsub(/"/, "\\\"", text); gsub(/\n/, "\\n\"\n    \"", text)
     names[++count] = name; texts[count] = text; name = ""; text = ""
 }
 function fail(why) { print FILENAME ":" FNR ": " why > "/dev/stderr"; failed = 1; exit 1 }
