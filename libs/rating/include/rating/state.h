@@ -67,7 +67,8 @@ int64_t rating_state_used_milli(const rating_state *self);  // tier position in 
 bool rating_state_equal(const rating_state *a, const rating_state *b);
 
 // Storage: opaque bytes, versioned by their first byte, variable-length integers. Five periods by three tiers stay
-// within 160 bytes up to 10^12 Wh in every cell, with fixed lines up to 10^10. An initial state packs to one byte; no bytes at all unpack to it.
+// within 160 bytes up to 10^12 Wh in every cell, with fixed lines up to 10^10. An initial state packs to one byte; no bytes at all unpack
+// to it.
 #define RATING_STATE_BYTES_MAX 2600
 size_t rating_state_pack(const rating_state *self, uint8_t out[RATING_STATE_BYTES_MAX]);
 // ERR_MALFORMED with the offset as place.
