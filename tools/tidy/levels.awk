@@ -4,7 +4,8 @@ BEGIN {
     split("json db bus httpd httpc crypto zip", list); for (i in list) level[list[i]] = 2
     level["documents"] = 3
     level["setups"] = 4
-    level["explaining"] = level["simulation"] = 5
+    level["explaining"] = 5
+    level["simulation"] = 6
     level["service"] = 5
     level["base"] = 0
 }
