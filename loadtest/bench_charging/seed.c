@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "bench.h"
 #include "bench_charging_sql.h"
@@ -37,10 +38,16 @@ static void load_channels(db *conn, site *self) {
     for (size_t i = 0; i < rows.len; i++) self->channels[i] = db_i64(&rows, i, 0);
 }
 
-// Reading times lie within one local day: packing a finished day is another lane's work.
+// Reading times lie within the local day that began last: packing a finished day is another lane's work.
+static instant_ms begin_of_today(void) {
+    penstock_clock clock = clock_system();
+    const int64_t offset_ms = 8 * HOUR_MS;
+    return (clock_now(&clock) + offset_ms) / DAY_MS * DAY_MS - offset_ms + 5 * MINUTE_MS;
+}
+
 void site_make(db *conn, int64_t points, site *out_site) {
-    static const instant_ms BEGIN = 1788195600000LL;  // 2026-09-01T01:00:00+08:00
-    site self = {.at = BEGIN};
+    instant_ms begin = begin_of_today();
+    site self = {.at = begin};
     db_tx __attribute__((cleanup(db_tx_auto))) tx;
     must(db_begin(conn, &tx), conn, "begin");
     self.company = (int32_t)one(conn, &SQL_BENCH_CHARGING_COMPANY, DB_NO_PARAMS);
@@ -55,7 +62,7 @@ void site_make(db *conn, int64_t points, site *out_site) {
     db_param model = DB_I64(db_i64(&made, 0, 0)), gateway = DB_I64(db_i64(&made, 0, 1));
     run(conn, &SQL_BENCH_CHARGING_PORT, DB_PARAMS(company, gateway));
     run(conn, &SQL_BENCH_CHARGING_POINTS,
-        DB_PARAMS(company, property, room, agreement, model, gateway, DB_I32((int32_t)points), DB_TIME(BEGIN)));
+        DB_PARAMS(company, property, room, agreement, model, gateway, DB_I32((int32_t)points), DB_TIME(begin)));
     must(db_commit(&tx), conn, "commit");
     run(conn, &SQL_BENCH_CHARGING_ANALYZE, DB_NO_PARAMS);
     load_channels(conn, &self);

@@ -2,7 +2,7 @@
 -- What is stored already for exactly these channels and times.
 select w.ordinal, r.register, r.value
 from unnest($1::integer[], $2::bigint[], $3::timestamptz[]) as w (ordinal, channel_num, read_at)
-join billing.reading r on r.channel_num = w.channel_num and r.read_at = w.read_at
+join billing.reading r on r.channel_num = w.channel_num and r.read_at = w.read_at and r.booked_at >= w.read_at - interval '1 day'
 order by w.ordinal
 
 -- name: late_neighbours
@@ -14,5 +14,6 @@ left join lateral (select r.read_at, r.value, r.epoch from billing.reading r
                    order by r.read_at desc, r.epoch desc limit 1) b on true
 left join lateral (select r.read_at, r.value, r.epoch from billing.reading r
                    where r.channel_num = w.channel_num and r.read_at > w.read_at and r.register = w.register
+                     and r.booked_at >= w.read_at - interval '1 day'
                    order by r.read_at, r.epoch limit 1) a on true
 order by w.ordinal

@@ -16,7 +16,7 @@ select t.window_from, t.opening_state from billing.tier_window t where t.usage_p
 -- name: replay_hot
 -- Stored readings of channels from an instant on, ordered as they were read.
 select r.channel_num, r.read_at, r.register, r.value, r.quality, r.flags, r.epoch, r.block_id, r.record_no from billing.reading r
-where r.channel_num = any($1::bigint[]) and r.read_at >= $2
+where r.channel_num = any($1::bigint[]) and r.read_at >= $2 and r.booked_at >= $2::timestamptz - interval '1 day'
 order by r.read_at, r.channel_num, r.epoch, r.register, r.booked_at
 
 -- name: replay_packed
@@ -26,6 +26,7 @@ select d.day, d.readings from billing.day d where d.usage_point_num = $1 and d.d
 -- What a holder was charged at this point while holding it.
 select coalesce(sum(c.amount_micro), 0)::bigint, coalesce(sum(c.quantity), 0)::bigint from billing.charge c
 where c.usage_point_num = $1 and c.account_num = $2 and c.from_at >= $3 and c.from_at < $4
+  and c.booked_at >= $3::timestamptz - interval '1 day'
 
 -- name: replay_base
 -- The base charge that covers an instant, or the last one before it.
