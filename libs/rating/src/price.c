@@ -31,13 +31,13 @@ const int64_t *step_edges_of(const tariff *self, const rating_holder *holder, ti
 }
 
 // A division by a constant costs a tenth of one by a variable.
-static int64_t beyond_whole(int64_t milli, int64_t unit_milli) {
+static inline int64_t beyond_whole(int64_t milli, int64_t unit_milli) {
     if (unit_milli == 1000) return milli % 1000;
     if (unit_milli == 100) return milli % 100;
     return milli % unit_milli;
 }
 
-static int64_t round_quantity(const compiled_line *line, int64_t milli) {
+static inline int64_t round_quantity(const compiled_line *line, int64_t milli) {
     if (line->quantity_unit_milli == 0) return milli;
     int64_t rest = beyond_whole(milli, line->quantity_unit_milli);
     if (rest == 0 || line->quantity_mode == ROUNDING_TRUNCATE) return milli - rest;
@@ -197,14 +197,14 @@ bool price_lines(const window_pricing *self, int128 amounts[TARIFF_LINES_MAX]) {
 
 // What rounding quantities adds to the price of a row as it is: where a cumulative quantity is not whole, the difference
 // moves between its step and the next used one.
-static int128 row_difference(const compiled_line *line, const int64_t *used, const int128 *weights, uint32_t steps) {
+static int128 row_difference(const compiled_line *line, const int64_t *used, const int64_t *weights, uint32_t steps) {
     int64_t cumulative = 0, before = 0;
     int128 sum = 0;
     for (size_t step = 0; step < steps; step++) {
         if (used[step] == 0) continue;
         cumulative += used[step];
         int64_t difference = round_quantity(line, cumulative) - cumulative;
-        if (difference != before) sum += (difference - before) * weights[step];
+        if (difference != before) sum += (int128)(difference - before) * weights[step];
         before = difference;
     }
     return sum;
@@ -237,19 +237,16 @@ bool price_matrix(const window_pricing *self, int128 *out_sum) {
     }
     size_t cells = (size_t)t->periods * t->steps;
     size_t plane = volume_tier(self, NULL) * (cells + ACCRUAL_COUNT);
-    const int64_t *narrow = t->is_narrow ? &t->narrow_weights[plane] : NULL;
+    const int64_t *narrow = &t->narrow_weights[plane];
     const int128 *wide = &t->weights[plane];
-    if (narrow) {
-        for (size_t i = 0; i < cells; i++) sum += (int128)state->used_milli[i] * narrow[i];
-        if (t->shares > 1) sum *= t->shares;
-    } else {
-        for (size_t i = 0; i < cells; i++) sum += state->used_milli[i] * wide[i];
-    }
+    for (size_t i = 0; t->is_narrow && i < cells; i++) sum += (int128)state->used_milli[i] * narrow[i];
+    for (size_t i = 0; t->has_rounded_quantities && i < t->line_count; i++)
+        if (t->lines[i].quantity_unit_milli > 0) sum += rounding_difference(state, &t->lines[i]);
+    if (t->shares > 1) sum *= t->shares;
+    for (size_t i = 0; !t->is_narrow && i < cells; i++) sum += state->used_milli[i] * wide[i];
     if (t->accrues_windows || t->accrues_days)
         sum += wide[cells + ACCRUAL_WINDOWS] * state->accrued.windows + wide[cells + ACCRUAL_SHARES] * state->accrued.shares +
                wide[cells + ACCRUAL_DAYS] * state->accrued.days;
-    for (size_t i = 0; t->has_rounded_quantities && i < t->line_count; i++)
-        if (t->lines[i].quantity_unit_milli > 0) sum += rounding_difference(state, &t->lines[i]);
     *out_sum = sum;
     return true;
 }

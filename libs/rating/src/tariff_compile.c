@@ -515,7 +515,7 @@ static bool weigh_column(tariff *out, uint32_t plane, size_t column, int128 *out
     return true;
 }
 
-// Of each line with rounded quantities by itself.
+// Of each line with rounded quantities by itself, without shares. Where one does not fit, lines are priced one by one.
 static bool weigh_rounded_lines(tariff *out) {
     size_t cells = (size_t)out->periods * out->steps;
     for (size_t i = 0; i < out->line_count && out->is_linear; i++) {
@@ -524,9 +524,13 @@ static bool weigh_rounded_lines(tariff *out) {
         line->unit_weights = mem_new(cells, sizeof line->unit_weights[0]);
         for (size_t cell = 0; cell < (line->over_total ? out->steps : cells); cell++) {
             int128 amounts[TARIFF_LINES_MAX] = {0};
+            int128 sum = 0;
             amounts[i] = basic_weight(out, i, 0, cell);
             if (!price_dependent_lines(out, &(dependence){0}, amounts)) return false;
-            for (size_t j = 0; j < out->line_count; j++) line->unit_weights[cell] += amounts[j];
+            for (size_t j = 0; j < out->line_count; j++) sum += amounts[j];
+            sum /= out->shares;
+            if (magnitude(sum) > INT64_MAX) out->is_linear = false;
+            line->unit_weights[cell] = (int64_t)sum;
         }
     }
     return true;

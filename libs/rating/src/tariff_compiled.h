@@ -54,7 +54,7 @@ typedef struct compiled_line {
     int64_t price_micro[TARIFF_PERIODS_MAX][TARIFF_TIERS_MAX];
     int64_t free_milli;
     int64_t quantity_unit_milli;  // 0: quantities are priced as they are
-    int128 *unit_weights;         // with rounded quantities: [row * steps + step], what a milli-unit there comes to with all
+    int64_t *unit_weights;        // with rounded quantities: [row * steps + step], what a milli-unit there comes to with all
                                   // lines that build on this one; NULL where the price is not linear
     rounding_mode quantity_mode;
     money_micro amount_micro;
