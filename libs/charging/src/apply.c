@@ -85,7 +85,7 @@ static void set_holder(charging_point *point, const charging_holder *holder) {
     point->account = account;  // a new account starts at zero
     point->charged_total = 0;
     point->quantity_total = 0;
-    rating_state_init(&point->rating);
+    rating_state_hand_over(&point->rating);
 }
 
 static charging_answer rate_part(const charging_setup *setup, rating_cache *cache, charging_point *point, const charging_installation *inst,
