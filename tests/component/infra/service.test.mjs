@@ -111,6 +111,7 @@ for (const point of ['consumer.before_commit:3', 'consumer.after_commit:3']) {
     const relay = await probe('relay');
     const doomed = await probe('consumer', { PENSTOCK_CRASH_POINT: point });
     await relay.ready();
+    await doomed.ready(); // a consumer that comes after the doorbell waits for the sweep
     await emit(name, 10);
     assert.equal((await doomed.exit()).signal, 'SIGKILL');
     const consumer = await probe('consumer');
