@@ -45,11 +45,13 @@ reader_step reader_feed(reader *self, sv *bytes) {
     return feed_body(self, bytes);
 }
 
-// The end is CR LF CR LF. A LF without its CR is refused at once instead of waiting for an end that never comes.
+// The end is CR LF CR LF. A LF without its CR is refused at once instead of waiting for an end that never comes. The
+// verdict is that of the first offending byte, however the bytes are cut into pieces.
 static reader_step feed_head(reader *self, sv *bytes) {
     static const char END[] = "\r\n\r\n";
     size_t used = 0;
     while (used < bytes->len && self->end_marker < 4) {
+        if (self->text.len + used == self->limits.head_max) return refuse(self, REFUSAL_HEAD_TOO_LARGE);
         char byte = bytes->ptr[used++];
         if (byte == END[self->end_marker])
             self->end_marker++;
@@ -61,7 +63,7 @@ static reader_step feed_head(reader *self, sv *bytes) {
     }
     buf_add(&self->text, (sv){bytes->ptr, used});
     *bytes = sv_skip(*bytes, used);
-    if (buf_has_failed(&self->text)) return refuse(self, REFUSAL_HEAD_TOO_LARGE);
+    CHECK(!buf_has_failed(&self->text));
     if (self->end_marker < 4) return READER_MORE;
     self->memory =
         arena_new(self->limits.arena_max + 2 * self->limits.head_max + (self->limits.fields_max + 2) * sizeof(head_field) + 4096);
