@@ -4,6 +4,34 @@ select c.company_id, c.seq from core.change_seq c where c.company_id = any($1::i
 -- name: change_seqs_all
 select c.company_id, c.seq from core.change_seq c
 
+-- name: changed_since
+-- What of a company's setups changed after number $2. kind 0: something all its points depend on; 1: this usage point;
+-- 2: this channel measures, or measured, other points.
+select 0::smallint as kind, 0::bigint as num
+where exists (select from core.property t where t.company_id = $1 and t.change_seq > $2)
+   or exists (select from core.property_seller t where t.company_id = $1 and t.change_seq > $2)
+   or exists (select from core.property_calendar_day t where t.company_id = $1 and t.change_seq > $2)
+   or exists (select from core.tariff t where t.company_id = $1 and t.change_seq > $2)
+   or exists (select from core.tariff_version t where t.company_id = $1 and t.change_seq > $2)
+   or exists (select from core.tariff_assignment t where t.company_id = $1 and t.change_seq > $2)
+union all
+select 1, t.num from core.usage_point t where t.company_id = $1 and t.change_seq > $2
+union all
+select 1, t.usage_point_num from core.usage_point_account t where t.company_id = $1 and t.change_seq > $2
+union all
+select 1, t.usage_point_num from core.channel_installation t where t.company_id = $1 and t.change_seq > $2
+union all
+select 2, t.channel_num from core.channel_installation t where t.company_id = $1 and t.change_seq > $2
+union all
+select 1, i.usage_point_num from core.channel t
+join core.channel_installation i on i.company_id = t.company_id and i.channel_num = t.num
+where t.company_id = $1 and t.change_seq > $2
+union all
+select 1, i.usage_point_num from core.meter t
+join core.channel c on c.company_id = t.company_id and c.meter_num = t.num
+join core.channel_installation i on i.company_id = c.company_id and i.channel_num = c.num
+where t.company_id = $1 and t.change_seq > $2
+
 -- name: purse_open
 -- Projection rows for purses of the given partitions that have none yet. $2: companies, NULL for all.
 insert into billing.purse (num, company_id, account_num, property_num, purpose, currency, alarm_1_micro, alarm_2_micro, overdraft_micro,

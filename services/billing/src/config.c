@@ -1,8 +1,13 @@
 // Following the configuration: what a company's edits change for its points and purses.
+#include <stdlib.h>
+
 #include "base/log.h"
+#include "base/mem.h"
 #include "billing_sql.h"
 #include "effects_rare.h"
 #include "worker.h"
+
+#define RELOAD_MAX 5000  // changed rows; beyond it all points of the company are loaded anew as they come
 
 static company_seq *find_company(worker *self, int32_t company) {
     for (size_t i = 0; i < self->companies.len; i++)
@@ -11,12 +16,52 @@ static company_seq *find_company(worker *self, int32_t company) {
     return &self->companies.items[self->companies.len - 1];
 }
 
-// What is cached of a company is older than `seq`: its points are unknown from now on.
-static void follow_one(worker *self, company_seq *known, int64_t seq) {
-    if (known->seq == seq) return;
-    if (known->seq >= 0) points_forget_company(self->points, known->company);
+static int compare_keys(const void *left, const void *right) {
+    const setups_key *a = left, *b = right;
+    return a->num < b->num ? -1 : a->num > b->num;
+}
+
+static err_t reload_points(worker *self, setups_key *keys, size_t count) {
+    if (count == 0) return ERR_OK;
+    qsort(keys, count, sizeof *keys, compare_keys);
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++)
+        if (kept == 0 || keys[kept - 1].num != keys[i].num) keys[kept++] = keys[i];
+    return points_reload(self->points, self->conn, keys, kept, service_now(self->svc));
+}
+
+// Most edits touch a few points, or nothing that charging depends on; a tariff touches all.
+static err_t take_changes(worker *self, const company_seq *known) {
+    AUTO(db_rows) rows = {0};
+    err_t err = db_query(self->conn, &SQL_CHANGED_SINCE, DB_PARAMS(DB_I32(known->company), DB_I64(known->seq)), &rows);
+    if (err) return err;
+    setups_key *keys = mem_new(rows.len + 1, sizeof *keys);
+    size_t count = 0;
+    bool is_all = rows.len > RELOAD_MAX;
+    for (size_t i = 0; i < rows.len && !is_all; i++) {
+        int64_t num = db_i64(&rows, i, 1);
+        switch (db_i64(&rows, i, 0)) {
+            case 0: is_all = true; break;
+            case 1: keys[count++] = (setups_key){known->company, num}; break;
+            default: points_forget_channel(self->points, num); break;
+        }
+    }
+    if (is_all)
+        points_forget_company(self->points, known->company);
+    else
+        err = reload_points(self, keys, count);
+    mem_free(keys);
+    return err;
+}
+
+// Brings what is cached of a company up to `seq`.
+static err_t follow_one(worker *self, company_seq *known, int64_t seq) {
+    if (known->seq == seq) return ERR_OK;
+    err_t err = known->seq >= 0 ? take_changes(self, known) : ERR_OK;
+    if (err) return err;
     known->seq = seq;
     known->has_purses = false;
+    return ERR_OK;
 }
 
 err_t config_follow(worker *self, const int32_t *companies, size_t count) {
@@ -26,8 +71,8 @@ err_t config_follow(worker *self, const int32_t *companies, size_t count) {
     size_t len = 0;
     for (size_t i = 0; !err && i < rows.len; i++) {
         company_seq *known = find_company(self, (int32_t)db_i64(&rows, i, 0));
-        follow_one(self, known, db_i64(&rows, i, 1));
-        if (!known->has_purses && len < count) without[len++] = known->company;
+        err = follow_one(self, known, db_i64(&rows, i, 1));
+        if (!err && !known->has_purses && len < count) without[len++] = known->company;
         known->has_purses = true;
     }
     if (!err && len > 0)
@@ -90,13 +135,14 @@ err_t config_watch(worker *self, fault *out_fault) {
     if (err) return fault_set(out_fault, err, "config", "%.180s", db_error_text(self->conn));
     int32_t *changed = mem_new(rows.len + 1, sizeof *changed);
     size_t count = 0;
-    for (size_t i = 0; i < rows.len; i++) {
+    for (size_t i = 0; !err && i < rows.len; i++) {
         company_seq *known = find_company(self, (int32_t)db_i64(&rows, i, 0));
         if (known->watched_seq == db_i64(&rows, i, 1)) continue;
-        follow_one(self, known, db_i64(&rows, i, 1));
+        err = follow_one(self, known, db_i64(&rows, i, 1));
         changed[count++] = known->company;
     }
-    if (count > 0) err = config_sync_purses(self, changed, count, out_fault);
+    if (err) fault_set(out_fault, err, "config", "%.180s", db_error_text(self->conn));
+    if (!err && count > 0) err = config_sync_purses(self, changed, count, out_fault);
     if (!err && count > 0) err = resume_stopped(self, changed, count);
     for (size_t i = 0; !err && i < rows.len; i++) find_company(self, (int32_t)db_i64(&rows, i, 0))->watched_seq = db_i64(&rows, i, 1);
     mem_free(changed);

@@ -71,6 +71,20 @@ void points_forget_company(points *self, int32_t company) {
     setups_forget(self->setups, company);
 }
 
+void points_forget_channel(points *self, int64_t channel) {
+    channel_entry *gone = num_map_remove(&self->by_channel, channel);
+    if (gone) free_channel(gone);
+}
+
+err_t points_reload(points *self, db *conn, const setups_key *nums, size_t count, instant_ms now) {
+    VEC(setups_key) known = {0};
+    for (size_t i = 0; i < count; i++)
+        if (setups_find(self->setups, nums[i].num) || setups_fault(self->setups, nums[i].num)) vec_push(&known, nums[i]);
+    err_t err = known.len ? setups_load(self->setups, conn, known.items, known.len, now) : ERR_OK;
+    vec_done(&known);
+    return err;
+}
+
 point_entry *points_find(const points *self, int64_t usage_point) { return num_map_find(&self->by_num, usage_point); }
 
 size_t points_count(const points *self) { return self->by_num.len; }

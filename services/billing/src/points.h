@@ -28,6 +28,10 @@ void points_free(points *self);
 void points_clear(points *self);
 // A company's configuration changed: its setups and channels are unknown, the states of its points stay true.
 void points_forget_company(points *self, int32_t company);
+// Only this channel's points are unknown.
+void points_forget_channel(points *self, int64_t channel);
+// Loads the setup of a point anew if it is known.
+err_t points_reload(points *self, db *conn, const setups_key *nums, size_t count, instant_ms now) MUST_CHECK;
 
 // Makes the points of these channels known, with setups and states. Errors are the database's, or ERR_INTERNAL for a
 // stored state nobody can read.

@@ -256,6 +256,23 @@ test('a change of holder and of tariff cuts the charge at its instant', async ()
   await sound();
 });
 
+test('what is edited while readings come is followed at once', async () => {
+  const site = await makeSite();
+  const first = await site.addPoint();
+  await site.journal([site.next(first, 1000)]);
+  await site.settled();
+  const second = await site.addPoint(); // a new meter
+  await stack.query('update core.channel set ratio_num = 2 where company_id = $1 and num = $2', [site.company, second.channel]);
+  await site.journal([site.next(first, 1000), site.next(second, 1000)]);
+  await site.settled();
+  assert.equal((await site.charged(second)).quantity, 2000n);
+  await site.publish(flatTariff(`${(await stack.value('select code from core.tariff where company_id = $1', [site.company]))}`, '1.2'), new Date(first.at));
+  await site.journal([site.next(first, 1000)]);
+  await site.settled();
+  assert.equal((await site.charged(first)).amount, 600_000n + 600_000n + 1_200_000n);
+  await sound();
+});
+
 test('usage nobody holds tiles but is not charged', async () => {
   const site = await makeSite();
   const point = await site.addPoint({ held: false });
