@@ -350,3 +350,10 @@ test('metrics count what happened', async () => {
   assert.equal(await billing.metric('penstock_billing_partitions'), 64);
   await sleep(0);
 });
+
+test('ledger verify, which charges everything again from what is stored, agrees', async () => {
+  await waitFor(async () => (await stack.value('select (select count(*) from billing.day_request) + (select count(*) from billing.replay_request)')) === 0n, {
+    what: 'lanes empty', within_ms: 30_000 });
+  const { code, stdout, stderr } = await stack.ctl(['ledger', 'verify']);
+  assert.equal(code, 0, stdout + stderr);
+});
