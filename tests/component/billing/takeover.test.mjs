@@ -66,29 +66,31 @@ async function stopIfNotItsPartition(doomed, rounds) {
   for (const site of extra.get(doomed)) await site.journal(site.points.map((p) => site.next(p, 10)));
 }
 
-test('frozen before COMMIT: its partitions pass on, and thawed it does no harm', async () => {
-  const site = await makeSite();
-  await site.addPoints(10);
-  const frozen = await stack.spawnService('billing', { PENSTOCK_CRASH_POINT: 'billing.before_commit:2:stop' });
-  await frozen.ready();
-  await site.journal(site.points.map((p) => site.next(p, 100)));
-  await site.settled();
-  await site.journal(site.points.map((p) => site.next(p, 100)));
-  await sleep(500);
-  const heir = await stack.spawnService('billing');
-  await heir.ready();
-  await site.journal(site.points.map((p) => site.next(p, 100)));
-  await site.settled(40_000); // idle_in_transaction 5 s, beats fresh 10 s
-  await exact(site, 300);
-  frozen.thaw();
-  await sleep(3000);
-  await site.journal(site.points.map((p) => site.next(p, 100)));
-  await site.settled();
-  await exact(site, 400);
-  assert.equal(await waitFor(async () => (await frozen.metric('penstock_billing_partitions')) + (await heir.metric('penstock_billing_partitions')) === 64, { what: 'shares', within_ms: 20_000 }), true);
-  await frozen.stop();
-  await heir.stop();
-});
+for (const point of CRASH_POINTS) {
+  test(`frozen at ${point}: its partitions pass on, and thawed it does no harm`, async () => {
+    const site = await makeSite();
+    await site.addPoints(10);
+    const frozen = await stack.spawnService('billing', { PENSTOCK_CRASH_POINT: `${point}:2:stop` });
+    await frozen.ready();
+    await site.journal(site.points.map((p) => site.next(p, 100)));
+    await site.settled();
+    await site.journal(site.points.map((p) => site.next(p, 100)));
+    await sleep(500);
+    const heir = await stack.spawnService('billing');
+    await heir.ready();
+    await site.journal(site.points.map((p) => site.next(p, 100)));
+    await site.settled(40_000); // in a transaction 5 s, between two 15 s; beats fresh 10 s
+    await exact(site, 300);
+    frozen.thaw();
+    await sleep(3000);
+    await site.journal(site.points.map((p) => site.next(p, 100)));
+    await site.settled();
+    await exact(site, 400);
+    assert.equal(await waitFor(async () => (await frozen.metric('penstock_billing_partitions')) + (await heir.metric('penstock_billing_partitions')) === 64, { what: 'shares', within_ms: 20_000 }), true);
+    await frozen.stop();
+    await heir.stop();
+  });
+}
 
 test('the k-th database operation fails, before or after it: the same result', async () => {
   const site = await makeSite();
