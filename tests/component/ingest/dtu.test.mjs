@@ -277,7 +277,7 @@ async function requestRead(gateway, meter) {
   return waitFor(async () => {
     const { rows } = await stack.query("select type, payload from ingest.outbox where stream = 'command-results' and payload->>'command' = $1", [id]);
     return rows.length > 0 && rows[0];
-  }, { within_ms: 20_000, what: 'the result of the read' });
+  }, { within_ms: 45_000, what: 'the result of the read' }); // behind the check of a silent meter's number: two rounds of time-outs
 }
 
 test('an on-demand read goes ahead of the queue and is answered once it is journaled', async () => {
