@@ -1,4 +1,4 @@
-// Consumes `commands`: what operators want done on the line.
+// Consumes `read-requests`: what operators want done on the line.
 #pragma once
 
 #include "service/service.h"

@@ -57,7 +57,7 @@ static const setting SETTINGS[] = {{.name = "PENSTOCK_INGEST_HTTP_LISTEN",
                                     .help = "Open connections of each listener."},
                                    {0}};
 
-static const service_consumer CONSUMERS[] = {{"commands", commands_handle}, {0}};
+static const service_consumer CONSUMERS[] = {{"read-requests", commands_handle}, {0}};
 
 static bool has_configuration(service *svc) {
     ingest *app = service_state(svc);

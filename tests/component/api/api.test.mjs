@@ -258,7 +258,7 @@ describe('requests with an effect', () => {
     assert.equal((await count()) - before, 1n);
     const sent = (await stack.query('select * from api.outbox where event_id = $1', [answers[0].data.id])).rows;
     assert.equal(sent.length, 1);
-    assert.equal(sent[0].stream, 'commands');
+    assert.equal(sent[0].stream, 'read-requests');
     assert.equal(sent[0].payload.requested_by, `operator:${await stack.value("select num from core.operator where login = 'manager' and company_id = $1", [await world.companyNum('haigang')])}`);
     const other = (await idsOf('haigang')).usagePoint;
     const reused = await manager.readNow(other === point ? await stack.value('select id from core.usage_point where company_id = $1 and id <> $2 order by num desc limit 1', [await world.companyNum('haigang'), point]) : other, key);

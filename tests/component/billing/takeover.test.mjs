@@ -153,28 +153,40 @@ test('PostgreSQL stopped at once and started again under load', async () => {
 });
 
 for (const point of ['billing.replay.before_commit', 'billing.replay.after_commit', 'billing.day.before_commit']) {
-  test(`kill -9 at ${point}: done once by whoever comes next`, async () => {
-    const opened = Date.parse('2026-11-10T00:00:00+08:00');
-    const site = await makeSite({ opened, tariff: touTariff(`tou-${siteCount}`) });
-    const late = await site.addPoint();
-    const doomed = await stack.spawnService('billing', { PENSTOCK_CRASH_POINT: point });
-    await doomed.ready();
-    const at = (hour) => opened + hour * HOUR;
-    await site.journal([site.reading(late, at(24), 24_000n)]);
-    await site.settled();
-    await site.journal([site.reading(late, at(8), 24_000n)]);
-    assert.equal((await doomed.exit({ within_ms: 30_000 })).signal, 'SIGKILL');
-    const heir = await stack.spawnService('billing');
-    await heir.ready();
-    await site.settled(40_000);
-    await site.quiet();
-    assert.equal((await site.charged(late)).amount, 24n * 290_000n);
-    assert.equal(await stack.value('select count(*)::int from billing.charge where usage_point_num = $1 and kind = 1', [late.num]), 1);
-    await waitFor(async () => (await stack.value('select count(*)::int from billing.day_request')) === 0, { what: 'days packed', within_ms: 30_000 });
-    assert.equal(await stack.value("select reading_count from billing.day where usage_point_num = $1 and day = '2026-11-10'", [late.num]), 1);
-    assert.deepEqual(await violations(stack), []);
-    await heir.stop();
-  });
+  for (const how of ['killed', 'frozen']) {
+    test(`${how} at ${point}: done once by whoever comes next`, async () => {
+      const opened = Date.parse('2026-11-10T00:00:00+08:00');
+      const site = await makeSite({ opened, tariff: touTariff(`tou-${siteCount}`) });
+      const late = await site.addPoint();
+      const doomed = await stack.spawnService('billing', { PENSTOCK_CRASH_POINT: how === 'frozen' ? `${point}:1:stop` : point });
+      await doomed.ready();
+      const at = (hour) => opened + hour * HOUR;
+      await site.journal([site.reading(late, at(24), 24_000n)]);
+      await site.settled();
+      await site.journal([site.reading(late, at(8), 24_000n)]);
+      if (how === 'killed') assert.equal((await doomed.exit({ within_ms: 30_000 })).signal, 'SIGKILL');
+      else await waitFor(() => doomed.isFrozen, { what: `frozen at ${point}`, within_ms: 30_000 });
+      const heir = await stack.spawnService('billing');
+      await heir.ready();
+      const doneOnce = async () => {
+        await site.settled(60_000);
+        await site.quiet();
+        assert.equal((await site.charged(late)).amount, 24n * 290_000n);
+        assert.equal(await stack.value('select count(*)::int from billing.charge where usage_point_num = $1 and kind = 1', [late.num]), 1);
+        await waitFor(async () => (await stack.value('select count(*)::int from billing.day_request')) === 0, { what: 'days packed', within_ms: 60_000 });
+        assert.equal(await stack.value("select reading_count from billing.day where usage_point_num = $1 and day = '2026-11-10'", [late.num]), 1);
+        assert.deepEqual(await violations(stack), []);
+      };
+      await doneOnce();
+      if (how === 'frozen') {
+        doomed.thaw();
+        await sleep(3000);
+        await doneOnce();
+        await doomed.stop();
+      }
+      await heir.stop();
+    });
+  }
 }
 
 test('replicas share the partitions fairly', async () => {

@@ -129,6 +129,30 @@ for (const point of ['consumer.before_commit:3', 'consumer.after_commit:3']) {
   });
 }
 
+for (const [kind, point] of [['relay', 'relay.before_announce'], ['relay', 'relay.before_mark'], ['consumer', 'consumer.before_commit'], ['consumer', 'consumer.after_commit']]) {
+  test(`frozen at ${point}: another does its work, and thawed it does no harm`, async () => {
+    const name = `frozen_${point.replace('.', '_')}`;
+    const frozen = await probe(kind, { PENSTOCK_CRASH_POINT: `${point}:1:stop` });
+    const other = await probe(kind === 'relay' ? 'consumer' : 'relay');
+    await Promise.all([frozen.ready(), other.ready()]);
+    await emit(name, 20);
+    await waitFor(() => frozen.isFrozen, { what: `frozen at ${point}`, within_ms: 20000 });
+    const heir = await probe(kind);
+    await heir.ready();
+    // What was rung for while the heir was not there is swept once it is ten seconds old.
+    if (kind === 'consumer') await stack.query("update billing.outbox set created_at = created_at - interval '20 seconds' where type = $1", [name]);
+    await allFed(name, 20, 60000);
+    await waitFor(async () => (await stack.value('select count(*)::int from billing.outbox where published_at is null')) === 0, { what: 'all published', within_ms: 30000 });
+    frozen.thaw();
+    await emit(`${name}_after`, 20);
+    await allFed(`${name}_after`, 20, 60000);
+    await sleep(500);
+    assert.equal(await fed(name), 20);
+    assert.equal(await fed(`${name}_after`), 20);
+    for (const child of [frozen, heir, other]) assert.equal((await child.stop()).code, 0);
+  });
+}
+
 test('torture: whichever database operation fails, every event has its effect once', async () => {
   for (const when of ['before', 'after']) {
     for (const k of [4, 5, 6, 7, 8, 9, 10, 11, 12, 14]) {

@@ -270,10 +270,10 @@ async function requestRead(gateway, meter) {
   const id = randomUUID();
   await stack.query(
     `insert into api.outbox (event_id, company_id, stream, type, subject_num, version, payload, created_at)
-     values ($1, $2, 'commands', 'read_requested', $3, 1, $4, now())`,
+     values ($1, $2, 'read-requests', 'read_requested', $3, 1, $4, now())`,
     [id, site.company, meter.num, { gateway: Number(gateway.num), meter: Number(meter.num), channel: Number(meter.channel), requested_by: 'test' }],
   );
-  await stack.redis('XADD', 'commands', '*', 'e', id);
+  await stack.redis('XADD', 'read-requests', '*', 'e', id);
   return waitFor(async () => {
     const { rows } = await stack.query("select type, payload from ingest.outbox where stream = 'command-results' and payload->>'command' = $1", [id]);
     return rows.length > 0 && rows[0];

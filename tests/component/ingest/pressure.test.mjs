@@ -128,10 +128,10 @@ test('buses sit rounds out meanwhile, are not called silent, and answer reads on
   const id = randomUUID();
   await stack.query(
     `insert into api.outbox (event_id, company_id, stream, type, subject_num, version, payload, created_at)
-     values ($1, $2, 'commands', 'read_requested', $3, 1, $4, now())`,
+     values ($1, $2, 'read-requests', 'read_requested', $3, 1, $4, now())`,
     [id, site.company, installed.num, { gateway: Number(dtu.num), meter: Number(installed.num), channel: Number(installed.channel), requested_by: 'test' }],
   );
-  await stack.redis('XADD', 'commands', '*', 'e', id);
+  await stack.redis('XADD', 'read-requests', '*', 'e', id);
   const result = await waitFor(async () => {
     await worker.beat(60_000);
     const { rows } = await stack.query("select type, payload from ingest.outbox where stream = 'command-results' and payload->>'command' = $1", [id]);

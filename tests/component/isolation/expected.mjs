@@ -1,77 +1,83 @@
 // What the database must grant, and nothing beyond: the arrows between the services as a table a person can read.
 // Every change here is a decision about who sees or changes what.
 
-export const SCHEMAS = ['penstock', 'core', 'ingest', 'billing', 'api'];
-export const SERVICE_ROLES = ['penstock_ingest', 'penstock_billing', 'penstock_api', 'penstock_api_worker', 'penstock_admin'];
+export const SCHEMAS = ['penstock', 'core', 'ingest', 'billing', 'payments', 'control', 'alerts', 'api'];
+export const SERVICE_ROLES = ['penstock_ingest', 'penstock_billing', 'penstock_payments', 'penstock_control', 'penstock_alerts', 'penstock_api', 'penstock_api_worker', 'penstock_admin'];
 export const ROLES = [...SERVICE_ROLES, 'penstock_door'];
 
 // r: select, a: insert, w: update, d: delete. Truncate, references and trigger are nobody's.
 const GRANTS = `
-table                        ingest  billing api     worker  admin   door
-penstock.schema_version      -       -       -       -       -       -
-core.account                 -       r       r       -       raw     r
-core.agreement               -       r       r       -       raw     -
-core.agreement_room          -       -       r       -       raw     -
-core.audit                   -       -       ra      -       ra      -
-core.calendar_day            r       r       r       -       raw     -
-core.change_seq              r       r       raw     -       raw     -
-core.channel                 r       r       r       -       raw     -
-core.channel_installation    r       r       r       -       raw     -
-core.company                 r       r       r       -       raw     -
-core.customer                -       -       r       -       raw     -
-core.gateway                 r       -       r       -       raw     -
-core.gateway_port            r       -       r       -       raw     -
-core.legal_entity            -       -       r       -       raw     -
-core.meter                   r       r       r       -       raw     -
-core.meter_model             r       r       r       -       raw     -
-core.operator                -       -       r       -       raw     -
-core.operator_role           -       -       r       -       raw     -
-core.place                   -       r       r       -       raw     -
-core.property                r       r       r       -       raw     -
-core.property_calendar_day   -       r       r       -       raw     -
-core.property_seller         -       r       r       -       raw     -
-core.purse                   -       r       r       -       raw     r
-core.tariff                  -       r       r       -       raw     -
-core.tariff_assignment       -       r       r       -       raw     -
-core.tariff_version          -       r       r       -       ra      -
-core.usage_point             r       r       r       -       raw     -
-core.usage_point_account     -       r       r       -       raw     -
-ingest.device_event          ra      -       r       -       r       -
-ingest.gateway_contact       raw     -       r       -       r       -
-ingest.gateway_counter       raw     -       r       -       r       -
-ingest.gateway_session       raw     -       r       -       r       -
-ingest.inbox                 rad     -       -       -       -       -
-ingest.last_value            raw     -       r       -       r       -
-ingest.meter_contact         raw     -       r       -       r       -
-ingest.outbox                rawd    -       r       r       r       -
-ingest.reading_block         ra      r       -       -       ra      -
-ingest.refused_reading       ra      -       r       -       r       -
-ingest.replica               rawd    -       -       -       r       -
-billing.block_claim          -       rad     -       -       r       -
-billing.charge               -       ra      r       -       r       -
-billing.day                  -       raw     r       -       r       -
-billing.day_request          -       rawd    -       -       r       -
-billing.dead_letter          -       raw     r       -       r       -
-billing.inbox                -       rad     -       -       -       -
-billing.outbox               -       rawd    r       r       r       a
-billing.partition_floor      -       raw     -       -       r       -
-billing.point                -       raw     r       -       r       -
-billing.posting              -       r       r       -       r       ra
-billing.purse                -       raw     r       -       r       raw
-billing.quarantine           -       raw     r       -       r       -
-billing.reading              -       ra      r       -       r       -
-billing.replay_request       -       rawd    -       -       r       -
-billing.replica              r       rawd    -       -       r       -
-billing.tier_window          -       raw     r       -       r       -
-billing.transfer             -       ra      r       -       r       ra
-billing.transfer_permission  -       -       -       -       -       r
-api.event_feed               -       -       rawd    rad     r       -
-api.idempotency              -       -       rawd    rd      r       -
-api.inbox                    -       -       -       rad     -       -
-api.login_delay              -       -       rawd    rd      r       -
-api.outbox                   r       -       rawd    rwd     r       -
-api.read_request             -       -       ra      rwd     r       -
-api.session                  -       -       rawd    rd      r       -
+table                        ingest   billing  payments control  alerts   api      worker   admin    door
+penstock.schema_version      -        -        -        -        -        -        -        -        -
+core.account                 -        r        -        -        -        r        -        raw      r
+core.agreement               -        r        -        -        -        r        -        raw      -
+core.agreement_room          -        -        -        -        -        r        -        raw      -
+core.audit                   -        -        -        -        -        ra       -        ra       -
+core.calendar_day            r        r        -        -        -        r        -        raw      -
+core.change_seq              r        r        -        -        -        raw      -        raw      -
+core.channel                 r        r        -        -        -        r        -        raw      -
+core.channel_installation    r        r        -        -        -        r        -        raw      -
+core.company                 r        r        -        -        -        r        -        raw      -
+core.customer                -        -        -        -        -        r        -        raw      -
+core.gateway                 r        -        -        -        -        r        -        raw      -
+core.gateway_port            r        -        -        -        -        r        -        raw      -
+core.legal_entity            -        -        -        -        -        r        -        raw      -
+core.meter                   r        r        -        -        -        r        -        raw      -
+core.meter_model             r        r        -        -        -        r        -        raw      -
+core.operator                -        -        -        -        -        r        -        raw      -
+core.operator_role           -        -        -        -        -        r        -        raw      -
+core.place                   -        r        -        -        -        r        -        raw      -
+core.property                r        r        -        -        -        r        -        raw      -
+core.property_calendar_day   -        r        -        -        -        r        -        raw      -
+core.property_seller         -        r        -        -        -        r        -        raw      -
+core.purse                   -        r        -        -        -        r        -        raw      r
+core.tariff                  -        r        -        -        -        r        -        raw      -
+core.tariff_assignment       -        r        -        -        -        r        -        raw      -
+core.tariff_version          -        r        -        -        -        r        -        ra       -
+core.usage_point             r        r        -        -        -        r        -        raw      -
+core.usage_point_account     -        r        -        -        -        r        -        raw      -
+ingest.device_event          ra       -        -        -        -        r        -        r        -
+ingest.gateway_contact       raw      -        -        -        -        r        -        r        -
+ingest.gateway_counter       raw      -        -        -        -        r        -        r        -
+ingest.gateway_session       raw      -        -        -        -        r        -        r        -
+ingest.inbox                 rad      -        -        -        -        -        -        -        -
+ingest.last_value            raw      -        -        -        -        r        -        r        -
+ingest.meter_contact         raw      -        -        -        -        r        -        r        -
+ingest.outbox                rawd     -        -        r        r        r        r        r        -
+ingest.reading_block         ra       r        -        -        -        -        -        ra       -
+ingest.refused_reading       ra       -        -        -        -        r        -        r        -
+ingest.replica               rawd     -        -        -        -        -        -        r        -
+billing.block_claim          -        rad      -        -        -        -        -        r        -
+billing.charge               -        ra       -        -        -        r        -        r        -
+billing.day                  -        raw      -        -        -        r        -        r        -
+billing.day_request          -        rawd     -        -        -        -        -        r        -
+billing.dead_letter          -        raw      -        -        -        r        -        r        -
+billing.inbox                -        rad      -        -        -        -        -        -        -
+billing.outbox               -        rawd     -        r        r        r        r        r        a
+billing.partition_floor      -        raw      -        -        -        -        -        r        -
+billing.point                -        raw      -        -        -        r        -        r        -
+billing.posting              -        r        -        -        -        r        -        r        ra
+billing.purse                -        raw      -        -        -        r        -        r        raw
+billing.quarantine           -        raw      -        -        -        r        -        r        -
+billing.reading              -        ra       -        -        -        r        -        r        -
+billing.replay_request       -        rawd     -        -        -        -        -        r        -
+billing.replica              r        rawd     -        -        -        -        -        r        -
+billing.tier_window          -        raw      -        -        -        r        -        r        -
+billing.transfer             -        ra       -        -        -        r        -        r        ra
+billing.transfer_permission  -        -        -        -        -        -        -        -        r
+api.event_feed               -        -        -        -        -        rawd     rad      r        -
+api.idempotency              -        -        -        -        -        rawd     rd       r        -
+api.inbox                    -        -        -        -        -        -        rad      -        -
+api.login_delay              -        -        -        -        -        rawd     rd       r        -
+api.outbox                   r        -        r        r        r        rawd     rwd      r        -
+api.read_request             -        -        -        -        -        ra       rwd      r        -
+api.session                  -        -        -        -        -        rawd     rd       r        -
+payments.inbox               -        -        rad      -        -        -        -        -        -
+payments.outbox              -        -        rawd     r        r        r        r        r        -
+control.inbox                -        -        -        rad      -        -        -        -        -
+control.outbox               r        -        -        rawd     r        r        r        r        -
+alerts.inbox                 -        -        -        -        rad      -        -        -        -
+alerts.outbox                -        -        -        -        rawd     r        r        r        -
 `;
 
 // Single columns, where the whole table would be too much.
@@ -97,11 +103,14 @@ billing.day                  -
 `;
 
 const SCHEMA_USAGE = `
-penstock                     ingest billing api worker admin door
-core                         ingest billing api admin door
-ingest                       ingest billing api worker admin door
-billing                      ingest billing api worker admin door
-api                          ingest api worker admin door
+penstock                     ingest billing payments control alerts api worker admin door
+core                         ingest billing payments control alerts api admin door
+ingest                       ingest billing control alerts api worker admin door
+billing                      ingest billing payments control alerts api worker admin door
+payments                     payments control alerts api worker admin door
+control                      ingest control alerts api worker admin door
+alerts                       control alerts api worker admin door
+api                          ingest payments control alerts api worker admin door
 `;
 
 // The version of the schema is everybody's to read.
@@ -109,7 +118,7 @@ export const PUBLIC_GRANTS = ['penstock.schema_version r'];
 
 // Name, who may call it, and for functions that run as their owner, who that is.
 const FUNCTIONS = `
-penstock.current_company     -               ingest billing api admin door
+penstock.current_company     -               ingest billing payments control alerts api admin door
 penstock.ensure_partitions   penstock_owner  ingest billing admin
 penstock.ensure_day_months   penstock_owner  billing admin
 penstock.protect             -
@@ -123,7 +132,7 @@ billing.post_transfers       penstock_door   api admin
 `;
 
 // Workers that serve all companies, by schema; one table may have fewer.
-export const WORKERS = { core: ['ingest', 'billing', 'admin'], ingest: ['ingest', 'admin'], billing: ['billing', 'admin'], api: ['api_worker', 'admin'] };
+export const WORKERS = { core: ['ingest', 'billing', 'admin'], ingest: ['ingest', 'admin'], billing: ['billing', 'admin'], payments: ['payments', 'admin'], control: ['control', 'admin'], alerts: ['alerts', 'admin'], api: ['api_worker', 'admin'] };
 export const WORKERS_OF = { 'core.audit': ['admin'] };
 // Policies beyond these: a consumer's sweep reads the producers' outboxes; log-in turns a code into a number.
 export const FURTHER_POLICIES = [
@@ -131,6 +140,20 @@ export const FURTHER_POLICIES = [
   'billing.outbox penstock_api_worker SELECT true',
   'ingest.outbox penstock_api_worker SELECT true',
   'api.outbox penstock_ingest SELECT true',
+  'api.outbox penstock_payments SELECT true',
+  'api.outbox penstock_control SELECT true',
+  'api.outbox penstock_alerts SELECT true',
+  'billing.outbox penstock_control SELECT true',
+  'billing.outbox penstock_alerts SELECT true',
+  'ingest.outbox penstock_control SELECT true',
+  'ingest.outbox penstock_alerts SELECT true',
+  'control.outbox penstock_ingest SELECT true',
+  'control.outbox penstock_alerts SELECT true',
+  'payments.outbox penstock_control SELECT true',
+  'payments.outbox penstock_alerts SELECT true',
+  'payments.outbox penstock_api_worker SELECT true',
+  'control.outbox penstock_api_worker SELECT true',
+  'alerts.outbox penstock_api_worker SELECT true',
 ];
 
 // Tables without a company, and why.
@@ -146,6 +169,9 @@ export const WITHOUT_COMPANY = {
   'billing.partition_floor': 'progress of partitions',
   'billing.replica': 'processes',
   'billing.transfer_permission': 'which role posts which kind',
+  'payments.inbox': 'ids of events only',
+  'control.inbox': 'ids of events only',
+  'alerts.inbox': 'ids of events only',
   'api.inbox': 'ids of events only',
 };
 
@@ -158,6 +184,9 @@ export const KEYS_WITHOUT_COMPANY = {
   'core.meter.meter_model_num_fk': 'models are for the platform',
   'ingest.outbox.outbox_event_id_pk': 'a random id, and workers alone write it',
   'billing.outbox.outbox_event_id_pk': 'a random id, and workers alone write it',
+  'payments.outbox.outbox_event_id_pk': 'a random id, and workers alone write it',
+  'control.outbox.outbox_event_id_pk': 'a random id, and workers alone write it',
+  'alerts.outbox.outbox_event_id_pk': 'a random id, and workers alone write it',
   'api.outbox.outbox_event_id_pk': 'a random id',
   'billing.purse.purse_num_pk': 'the purse number of core, unique over all companies',
   'billing.point.point_num_pk': 'the usage point number of core',
@@ -170,7 +199,7 @@ export const KEYS_WITHOUT_COMPANY = {
 // Time is a parameter; a guard against dropping young data is the exception.
 export const CLOCK_FUNCTIONS = ['billing.drop_expired'];
 
-const SHORT = { ingest: 'penstock_ingest', billing: 'penstock_billing', api: 'penstock_api', worker: 'penstock_api_worker', admin: 'penstock_admin', door: 'penstock_door' };
+const SHORT = { ingest: 'penstock_ingest', billing: 'penstock_billing', payments: 'penstock_payments', control: 'penstock_control', alerts: 'penstock_alerts', api: 'penstock_api', worker: 'penstock_api_worker', admin: 'penstock_admin', door: 'penstock_door' };
 export const roleOf = (short) => SHORT[short];
 
 const lines = (text) => text.trim().split('\n').map((line) => line.trim().split(/\s+/));

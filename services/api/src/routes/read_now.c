@@ -54,7 +54,7 @@ static err_t write_request(api_call *call, const channel_row *where, uuid id) {
         DB_PARAMS(DB_UUID(id), DB_I64(where->usage_point), DB_I64(where->channel), DB_I64(call->operator_num), DB_TIME(call->now)), NULL);
     if (!err)
         err = db_exec(call->conn, &SQL_OUTBOX_ADD,
-                      DB_PARAMS(DB_UUID(id), DB_CSTR(stream_name(STREAM_COMMANDS)), DB_CSTR(event_text(EVENT_READ_REQUESTED)),
+                      DB_PARAMS(DB_UUID(id), DB_CSTR(stream_name(STREAM_READ_REQUESTS)), DB_CSTR(event_text(EVENT_READ_REQUESTED)),
                                 DB_I64(where->channel), DB_I64(call->now), DB_CSTR(payload), DB_TIME(call->now)),
                       NULL);
     return err;

@@ -1,0 +1,1 @@
+-- Price indices, and what is known when: versions of tariffs made by an index month, recharges.

@@ -1,0 +1,1 @@
+-- Lines that post when a tier window closes, and what a replaced meter carries over.

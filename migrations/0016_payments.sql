@@ -1,0 +1,1 @@
+-- payments: merchants, orders, notifications, refunds, suspense.

@@ -1,0 +1,1 @@
+-- control: desired states, commands, policies, refusals.

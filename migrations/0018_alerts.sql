@@ -1,0 +1,1 @@
+-- alerts: rules, recipients, episodes, messages, receipts.

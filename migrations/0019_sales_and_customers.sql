@@ -1,0 +1,1 @@
+-- api: counter sales, receipts, and the customers' own log-in.

@@ -1,0 +1,1 @@
+-- ingest: what is done on the line, and what devices were told to be.
