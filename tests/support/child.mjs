@@ -1,7 +1,7 @@
 // One child process of a test: started, watched, stopped, frozen and killed by its own process id only. The kernel kills
 // it when the test dies, whatever the test died of.
 import { spawn } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, readFileSync } from 'node:fs';
 import { withDeadline } from './wait.mjs';
 
 const KEPT_OUTPUT = 1_000_000;
@@ -84,6 +84,11 @@ export class Child {
 
   thaw() {
     this.kill('SIGCONT');
+  }
+
+  // Whether it has stopped itself, at a marked point for one.
+  get isFrozen() {
+    return this.isAlive && /^\d+ \(.*\) T/.test(readFileSync(`/proc/${this.pid}/stat`, 'utf8'));
   }
 
   async killNow() {

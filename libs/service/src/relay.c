@@ -10,6 +10,7 @@
 #define LOCK_SPACE 7003
 #define BATCH 500
 #define LOOK_EVERY_MS 1000
+#define FROZEN_AFTER_MS 15000  // the server ends the session of a relay that stopped looking: its lock passes on
 #define KEEP_MS (14 * DAY_MS)
 #define FORGET_EVERY_MS HOUR_MS
 #define TRIM_EVERY_MS MINUTE_MS
@@ -110,6 +111,7 @@ void service_relay_run(service *svc, void *context) {
     self.published = metric_counter("penstock_outbox_published_total", "Outbox events announced on their streams", NULL);
     self.refused = metric_counter("penstock_outbox_announce_failures_total", "Batches Redis did not take; consumers sweep", NULL);
     db_options options = service_worker_options(svc, "relay");
+    options.idle_session_timeout_ms = FROZEN_AFTER_MS;
     AUTO_DB conn = NULL;
     while (!service_is_stopping(svc)) {
         if (!conn || db_is_broken(conn)) {
