@@ -1,0 +1,1 @@
+-- Hot rows that cost less.

@@ -1,0 +1,1 @@
+-- ingest: who is asked first.

@@ -1,0 +1,1 @@
+-- api: supply, alerts and settings.

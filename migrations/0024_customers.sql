@@ -1,0 +1,1 @@
+-- Customers: door codes, log-in, sessions.
