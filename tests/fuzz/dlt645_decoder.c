@@ -8,6 +8,24 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+// What a write says, written again, is the same bytes.
+static void check_write(const dlt645_frame *frame, const dlt645_message *message) {
+    const dlt645_value *value = &message->values[0];
+    dlt645_writer writer = {.level = frame->data[4], .operator_code = message->operator_code};
+    memcpy(writer.password, frame->data + 5, sizeof writer.password);
+    dlt645_frame again;
+    bool is_written = false;
+    if (value->shape == DLT645_SHAPE_NUMBER) {
+        is_written = dlt645_write_number(frame->address, &writer, message->data_id, value->number, &again);
+        CHECK(is_written || value->number <= 0);
+    } else if (value->shape == DLT645_SHAPE_SLOT) {
+        dlt645_slot slot = {(dlt645_slot_action)value->number, value->time.hour, value->time.minute};
+        is_written = dlt645_write_slot(frame->address, &writer, message->data_id, slot, &again);
+        CHECK(is_written);
+    }
+    if (is_written && value->number) CHECK(again.len == frame->len && memcmp(again.data, frame->data, frame->len) == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size < 1 || size > DLT645_DATA_MAX + 1) return 0;
     dlt645_frame frame = {.control = data[0], .len = (uint8_t)(size - 1)};
@@ -20,6 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         int64_t value = 0;
         if (dlt645_value_register(&message.values[i], &reg, &value)) CHECK(register_is_known(reg));
     }
+    if (message.kind == DLT645_KIND_WRITE && message.value_count && message.values[0].is_available) check_write(&frame, &message);
     AUTO(buf) json;
     buf_init(&json, 8192);
     dlt645_message_write_json(&message, &json);

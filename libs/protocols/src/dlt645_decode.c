@@ -3,22 +3,12 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "dlt645_items.h"
 #include "protocols/dlt645.h"
 
 #define NO_REGISTER DLT645_NO_REGISTER
 
-typedef struct item {
-    uint32_t data_id;
-    sv name;
-    sv unit;
-    uint8_t reg;
-    uint8_t bytes;
-    uint8_t decimals;
-    bool is_signed;
-    dlt645_shape shape;
-} item;
-
-static const item ITEMS[] = {
+static const dlt645_item ITEMS[] = {
 #define DLT645_ITEM(data_id, name, reg, bytes, decimals, is_signed, unit, shape) \
     {(data_id), SV(name), SV(unit), (reg), (bytes), (decimals), (is_signed), DLT645_SHAPE_##shape},
 #include "protocols/dlt645_items.def"
@@ -39,7 +29,7 @@ static const block BLOCKS[] = {
 #undef DLT645_BLOCK
 };
 
-static const item *item_find(uint32_t data_id) {
+const dlt645_item *dlt645_item_find(uint32_t data_id) {
     for (size_t i = 0; i < ARRAY_LEN(ITEMS); i++)
         if (ITEMS[i].data_id == data_id) return &ITEMS[i];
     return NULL;
@@ -78,7 +68,7 @@ static bool is_filled(const uint8_t *bytes, size_t len) {
     return true;
 }
 
-static dlt645_result decode_number(const item *shape, const uint8_t *bytes, dlt645_value *out) {
+static dlt645_result decode_number(const dlt645_item *shape, const uint8_t *bytes, dlt645_value *out) {
     uint8_t top = bytes[shape->bytes - 1];
     bool negative = shape->is_signed && (top & 0x80);
     int64_t number = 0;
@@ -92,7 +82,7 @@ static dlt645_result decode_number(const item *shape, const uint8_t *bytes, dlt6
     return DLT645_OK;
 }
 
-static dlt645_result decode_digits(const item *shape, const uint8_t *bytes, dlt645_value *out) {
+static dlt645_result decode_digits(const dlt645_item *shape, const uint8_t *bytes, dlt645_value *out) {
     dlt645_address address;
     CHECK(shape->bytes == sizeof address.bytes);
     memcpy(address.bytes, bytes, sizeof address.bytes);
@@ -135,7 +125,14 @@ static dlt645_result decode_event(const uint8_t *bytes, dlt645_value *out) {
     return result == DLT645_OK ? decode_time(bytes + 6, LAYOUT_EVENT, &out->end) : result;
 }
 
-static dlt645_result decode_item(const item *shape, const uint8_t *bytes, dlt645_value *out) {
+static dlt645_result decode_slot(const uint8_t *bytes, dlt645_value *out) {
+    if (bytes[0] > DLT645_SLOT_OFF) return DLT645_ACTION;
+    out->number = bytes[0];
+    const uint8_t of_day[] = {0, bytes[1], bytes[2]};
+    return decode_time(of_day, LAYOUT_TIME, &out->time);
+}
+
+static dlt645_result decode_item(const dlt645_item *shape, const uint8_t *bytes, dlt645_value *out) {
     *out = (dlt645_value){.name = shape->name,
                           .unit = shape->unit,
                           .shape = shape->shape,
@@ -154,17 +151,18 @@ static dlt645_result decode_item(const item *shape, const uint8_t *bytes, dlt645
         case DLT645_SHAPE_TIME: return decode_time(bytes, LAYOUT_TIME, &out->time);
         case DLT645_SHAPE_DATE_TIME: return decode_time(bytes, LAYOUT_DATE_TIME, &out->time);
         case DLT645_SHAPE_EVENT: return decode_event(bytes, out);
+        case DLT645_SHAPE_SLOT: return decode_slot(bytes, out);
     }
     BUG("unknown shape");
 }
 
 static dlt645_result decode_block(const block *layout, const uint8_t *bytes, size_t len, dlt645_message *out) {
-    size_t width = item_find(layout->first)->bytes;
+    size_t width = dlt645_item_find(layout->first)->bytes;
     size_t count = len / width;
     if (len % width != 0 || count < layout->fewest || count > layout->most) return DLT645_LENGTH;
     CHECK(count <= DLT645_VALUES_MAX);
     for (size_t i = 0; i < count; i++) {
-        const item *shape = item_find(layout->first + (uint32_t)i * layout->step);
+        const dlt645_item *shape = dlt645_item_find(layout->first + (uint32_t)i * layout->step);
         dlt645_result result = decode_item(shape, bytes + i * width, &out->values[i]);
         if (result != DLT645_OK) return result;
     }
@@ -180,7 +178,7 @@ static dlt645_result decode_read_answer(const dlt645_frame *frame, dlt645_messag
     out->data_id = take_u32(frame->data);
     const uint8_t *bytes = frame->data + 4;
     size_t len = (size_t)frame->len - 4;
-    const item *shape = item_find(out->data_id);
+    const dlt645_item *shape = dlt645_item_find(out->data_id);
     const block *layout = block_find(out->data_id);
     out->is_known_item = shape || layout;
     if (out->has_more || !out->is_known_item) return DLT645_OK;
@@ -195,7 +193,7 @@ static dlt645_result decode_address_answer(const dlt645_frame *frame, dlt645_mes
     if (frame->len != 6) return frame->len == 0 ? DLT645_EMPTY : DLT645_LENGTH;
     out->value_count = 1;
     out->is_known_item = true;
-    return decode_item(item_find(0x04000401), frame->data, &out->values[0]);
+    return decode_item(dlt645_item_find(0x04000401), frame->data, &out->values[0]);
 }
 
 static bool is_all(const uint8_t *bytes, size_t len, uint8_t value) {
@@ -208,6 +206,8 @@ static bool is_all(const uint8_t *bytes, size_t len, uint8_t value) {
 static dlt645_result decode_control(const dlt645_frame *frame, dlt645_message *out) {
     bool is_sealed = frame->len > 0 && frame->data[0] == 0x98;
     if (frame->len != 16 && !(is_sealed && frame->len >= 8)) return DLT645_LENGTH;
+    out->has_level = true;
+    out->level = frame->data[0];
     out->has_operator = true;
     out->operator_code = take_u32(frame->data + 4);
     if (is_sealed) return DLT645_OK;
@@ -229,10 +229,23 @@ static dlt645_result decode_request(const dlt645_frame *frame, size_t operator_a
     if (frame->len < 4 || (operator_at && frame->len < operator_at + 4)) return DLT645_LENGTH;
     out->has_data_id = true;
     out->data_id = take_u32(frame->data);
-    out->is_known_item = item_find(out->data_id) || block_find(out->data_id);
+    out->is_known_item = dlt645_item_find(out->data_id) || block_find(out->data_id);
     out->has_operator = operator_at > 0;
     if (operator_at) out->operator_code = take_u32(frame->data + operator_at);
     return DLT645_OK;
+}
+
+// DI · PA P0 P1 P2 · operator 4 · value, the value as in a read's answer. Sealed with a MAC it stays undecoded.
+static dlt645_result decode_write(const dlt645_frame *frame, dlt645_message *out) {
+    dlt645_result result = decode_request(frame, 8, out);
+    if (result != DLT645_OK) return result;
+    out->has_level = true;
+    out->level = frame->data[4];
+    const dlt645_item *shape = dlt645_item_find(out->data_id);
+    if (!shape || out->level == 0x98 || out->level == 0x99) return DLT645_OK;
+    if (frame->len != 12 + shape->bytes) return DLT645_LENGTH;
+    out->value_count = 1;
+    return decode_item(shape, frame->data + 12, &out->values[0]);
 }
 
 static dlt645_result decode_error(const dlt645_frame *frame, dlt645_message *out) {
@@ -272,7 +285,7 @@ dlt645_result dlt645_decode(const dlt645_frame *frame, dlt645_message *out_messa
     switch (out_message->kind) {
         case DLT645_KIND_READ:
         case DLT645_KIND_READ_MORE: return decode_request(frame, 0, out_message);
-        case DLT645_KIND_WRITE: return decode_request(frame, 8, out_message);
+        case DLT645_KIND_WRITE: return decode_write(frame, out_message);
         case DLT645_KIND_SECURITY: return decode_request(frame, 4, out_message);
         case DLT645_KIND_READ_ANSWER: return decode_read_answer(frame, out_message);
         case DLT645_KIND_ADDRESS_ANSWER: return decode_address_answer(frame, out_message);
@@ -319,4 +332,11 @@ bool dlt645_value_register(const dlt645_value *value, uint8_t *out_register, int
     *out_register = value->reg;
     *out_value = number;
     return true;
+}
+
+dlt645_supply dlt645_supply_of(uint16_t status_word_3) {
+    bool is_open = status_word_3 & DLT645_STATUS3_RELAY_OPEN;
+    bool is_told_open = status_word_3 & DLT645_STATUS3_RELAY_COMMAND_OPEN;
+    if (is_open) return is_told_open ? DLT645_SUPPLY_OFF : DLT645_SUPPLY_GOING_ON;
+    return is_told_open ? DLT645_SUPPLY_GOING_OFF : DLT645_SUPPLY_ON;
 }

@@ -83,11 +83,18 @@ static void add_status(buf *out, const dlt645_value *value) {
     buf_add_byte(out, '}');
 }
 
+static void add_slot(buf *out, const dlt645_value *value) {
+    static const char *const ACTIONS[] = {"unused", "on", "off"};
+    CHECK(value->number >= 0 && value->number < (int64_t)ARRAY_LEN(ACTIONS));
+    buf_addf(out, "\"%02u:%02u %s\"", value->time.hour, value->time.minute, ACTIONS[value->number]);
+}
+
 static void add_shape(buf *out, const dlt645_value *value) {
     switch (value->shape) {
         case DLT645_SHAPE_NUMBER: add_decimal(out, value->number, value->decimals); return;
         case DLT645_SHAPE_STATUS: add_status(out, value); return;
         case DLT645_SHAPE_DIGITS: json_text_add(out, sv_of(value->digits)); return;
+        case DLT645_SHAPE_SLOT: add_slot(out, value); return;
         case DLT645_SHAPE_DATE:
         case DLT645_SHAPE_TIME:
         case DLT645_SHAPE_DATE_TIME:
@@ -120,6 +127,13 @@ static void add_value(buf *out, const dlt645_value *value) {
     buf_add_byte(out, '}');
 }
 
+const char *dlt645_message_error(const dlt645_message *message) {
+    const char *const *texts = message->control == 0xC3 ? SECURITY_ERROR_TEXTS : ERROR_TEXTS;
+    for (unsigned bit = 1; bit < 16; bit++)
+        if ((message->error_bits >> bit & 1) && texts[bit]) return texts[bit];
+    return "other";
+}
+
 static void add_errors(buf *out, const dlt645_message *message) {
     bool is_security = message->control == 0xC3;
     buf_addf(out, ",\"error_bits\":\"%04X\",\"errors\":[", message->error_bits);
@@ -150,6 +164,7 @@ void dlt645_message_write_json(const dlt645_message *message, buf *out) {
     add_text(out, "kind", kind_text(message->kind));
     if (message->has_more) buf_add(out, SV(",\"more\":true"));
     if (message->operation) add_text(out, "operation", dlt645_operation_text(message->operation));
+    if (message->has_level) buf_addf(out, ",\"level\":\"%02X\",\"password\":\"******\"", message->level);
     if (message->has_operator) buf_addf(out, ",\"operator\":\"%08X\"", message->operator_code);
     bool is_control = message->kind == DLT645_KIND_CONTROL;
     if (message->has_deadline) {

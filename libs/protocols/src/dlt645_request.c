@@ -1,8 +1,9 @@
-// What we ask of a meter: reads, address, control (clause 7 and appendix of DL/T 645-2007).
+// What we ask of a meter: reads, address, control, writes (clause 7 and appendix of DL/T 645-2007).
 #include <string.h>
 
 #include "base/instant.h"
 #include "base/mem.h"
+#include "dlt645_items.h"
 #include "protocols/dlt645.h"
 
 static void put_u32(uint8_t *out, uint32_t value) {
@@ -48,9 +49,59 @@ dlt645_frame dlt645_broadcast_time(dlt645_time time) {
     return frame;
 }
 
+// DI 4 · PA P0 P1 P2 · operator 4 · value.
+static void begin_write(dlt645_address address, const dlt645_writer *writer, uint32_t data_id, dlt645_frame *out) {
+    *out = (dlt645_frame){.address = address, .control = 0x14, .len = 12};
+    put_u32(out->data, data_id);
+    out->data[4] = writer->level;
+    memcpy(out->data + 5, writer->password, 3);
+    put_u32(out->data + 8, writer->operator_code);
+}
+
+bool dlt645_write_number(dlt645_address address, const dlt645_writer *writer, uint32_t data_id, int64_t number, dlt645_frame *out_frame) {
+    const dlt645_item *shape = dlt645_item_find(data_id);
+    if (!shape || shape->shape != DLT645_SHAPE_NUMBER || number < 0) return false;
+    dlt645_frame frame;
+    begin_write(address, writer, data_id, &frame);
+    for (int i = 0; i < shape->bytes; i++, number /= 100) frame.data[frame.len++] = bcd((unsigned)(number % 100));
+    if (number) return false;
+    *out_frame = frame;
+    return true;
+}
+
+bool dlt645_write_slot(dlt645_address address, const dlt645_writer *writer, uint32_t data_id, dlt645_slot slot, dlt645_frame *out_frame) {
+    const dlt645_item *shape = dlt645_item_find(data_id);
+    if (!shape || shape->shape != DLT645_SHAPE_SLOT || slot.hour > 23 || slot.minute > 59) return false;
+    begin_write(address, writer, data_id, out_frame);
+    out_frame->data[out_frame->len++] = (uint8_t)slot.action;
+    out_frame->data[out_frame->len++] = bcd(slot.minute);
+    out_frame->data[out_frame->len++] = bcd(slot.hour);
+    return true;
+}
+
 bool dlt645_time_is_valid(dlt645_time time) {
     return time.year >= 2000 && time.year <= 2099 && time.month >= 1 && time.month <= 12 && time.day >= 1 &&
            time.day <= days_in_month(time.year, time.month) && time.hour < 24 && time.minute < 60 && time.second < 60;
+}
+
+int64_t dlt645_time_seconds(dlt645_time time) {
+    return days_from_civil(time.year, time.month, time.day) * 86400 + time.hour * 3600 + time.minute * 60 + time.second;
+}
+
+dlt645_time dlt645_time_from_seconds(int64_t seconds) {
+    const int64_t first = days_from_civil(2000, 1, 1) * 86400;
+    const int64_t last = days_from_civil(2100, 1, 1) * 86400 - 1;
+    if (seconds < first) seconds = first;
+    if (seconds > last) seconds = last;
+    int32_t year, month, day;
+    civil_from_days(seconds / 86400, &year, &month, &day);
+    int64_t of_day = seconds % 86400;
+    return (dlt645_time){.year = (uint16_t)year,
+                         .month = (uint8_t)month,
+                         .day = (uint8_t)day,
+                         .hour = (uint8_t)(of_day / 3600),
+                         .minute = (uint8_t)(of_day / 60 % 60),
+                         .second = (uint8_t)(of_day % 60)};
 }
 
 static const struct {

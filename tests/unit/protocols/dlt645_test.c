@@ -64,7 +64,8 @@ static void frames_mean_what_is_known_of_them(void **state) {
          "\"forbidden\","
          "\"relay\":\"closed\",\"zone_set\":\"first\",\"relay_command\":\"close\",\"pre_trip_alarm\":\"no\",\"prepaid\":\"none\","},
         {"68 06 10 24 05 19 20 68 1C 10 35 33 33 33 33 33 33 33 4D 33 33 33 33 33 33 33 C0 16",
-         "\"control\":\"1C\",\"ok\":true,\"kind\":\"control\",\"operation\":\"trip\",\"operator\":\"00000000\",\"deadline\":null}"},
+         "\"control\":\"1C\",\"ok\":true,\"kind\":\"control\",\"operation\":\"trip\",\"level\":\"02\",\"password\":\"******\",\"operator\":"
+         "\"00000000\",\"deadline\":null}"},
         {"68 AA AA AA AA AA AA 68 13 00 DF 16", "\"control\":\"13\",\"ok\":true,\"kind\":\"read_address\""},
         {"68 12 00 51 05 03 26 68 03 08 32 35 B4 3A 44 55 66 77 37 16",
          "\"control\":\"03\",\"ok\":true,\"data_id\":\"078102FF\",\"kind\":\"security\",\"operator\":\"44332211\""},
@@ -84,14 +85,15 @@ static void frames_mean_what_is_known_of_them(void **state) {
         {"68 61 10 01 30 12 15 68 11 04 33 32 34 33 7A 16", "\"data_id\":\"0001FF00\""},
         {"68 99 99 99 99 99 99 68 08 06 63 53 54 53 44 59 6E 16", "\"kind\":\"broadcast_time\",\"time\":\"2026-11-20T21:20:30\""},
         {"68 61 10 01 30 12 15 68 1C 10 35 33 33 33 34 33 33 33 4D 33 33 63 54 53 44 59 BA 16",
-         "\"operation\":\"trip\",\"operator\":\"00000001\",\"deadline\":\"2026-11-20T21:30:00\""},
+         "\"operation\":\"trip\",\"level\":\"02\",\"password\":\"******\",\"operator\":\"00000001\",\"deadline\":\"2026-11-20T21:30:00\""},
         {"68 61 10 01 30 12 15 68 1C 10 35 33 33 33 34 33 33 33 4F 33 33 63 54 53 44 59 BC 16", "\"operation\":\"close\""},
         {"68 61 10 01 30 12 15 68 1C 10 35 33 33 33 34 33 33 33 6D 33 33 63 54 53 44 59 DA 16", "\"operation\":\"keep_power\""},
         {"68 61 10 01 30 12 15 68 1C 10 35 33 33 33 34 33 33 33 6E 33 33 63 54 53 44 59 DB 16", "\"operation\":\"keep_power_release\""},
         {"68 61 10 01 30 12 15 68 1C 10 35 33 33 33 34 33 33 33 5D 33 33 63 54 53 44 59 CA 16", "\"operation\":\"alarm\""},
         {"68 61 10 01 30 12 15 68 DC 01 37 AD 16", "\"errors\":[\"not_authorised\"]"},
         {"68 61 10 01 30 12 15 68 14 10 34 34 38 37 37 33 33 33 34 33 33 33 83 9B 33 33 B5 16",
-         "\"control\":\"14\",\"ok\":true,\"data_id\":\"04050101\",\"kind\":\"write\",\"operator\":\"00000001\""},
+         "\"control\":\"14\",\"ok\":true,\"data_id\":\"04050101\",\"kind\":\"write\",\"level\":\"04\",\"password\":\"******\",\"operator\":"
+         "\"00000001\""},
         {"68 99 99 99 99 99 99 68 16 04 CC CC CC CC B0 16", "\"kind\":\"freeze\""},
         {"68 61 10 01 30 12 15 68 91 08 33 33 33 33 89 67 45 B3 E6 16",
          "{\"name\":\"combined_active_energy_total\",\"value\":\"-1234.56\",\"unit\":\"kWh\"}"},
@@ -163,6 +165,13 @@ static void impossible_content_refuses_the_frame(void **state) {
         {"error without a byte", 0xD1, "", DLT645_LENGTH},
         {"error with three", 0xD1, "01 02 03", DLT645_LENGTH},
         {"a read of half an item", 0x11, "00 00", DLT645_LENGTH},
+        {"a slot that does something else", 0x91, "01 02 FE 04 03 00 08", DLT645_ACTION},
+        {"a slot at 24:00", 0x91, "01 02 FE 04 01 00 24", DLT645_TIME},
+        {"a written threshold", 0x14, "01 0B 09 04 04 00 00 00 01 00 00 00 00 50 01", DLT645_OK},
+        {"a written threshold, not BCD", 0x14, "01 0B 09 04 04 00 00 00 01 00 00 00 0A 50 01", DLT645_NOT_BCD},
+        {"a written threshold, too long", 0x14, "01 0B 09 04 04 00 00 00 01 00 00 00 00 50 01 00", DLT645_LENGTH},
+        {"a write with a MAC", 0x14, "01 0B 09 04 98 00 00 00 01 00 00 00 AA BB CC DD EE", DLT645_OK},
+        {"a write without an operator", 0x14, "01 0B 09 04 04 00 00 00", DLT645_LENGTH},
     };
     for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
         dlt645_frame frame = answer_of(ROWS[i].control, ROWS[i].data);
@@ -257,6 +266,104 @@ static void requests_are_the_published_bytes(void **state) {
         size_t len = hex_bytes(rows[i].hex, wanted, sizeof wanted);
         assert_int_equal(dlt645_frame_encode(&rows[i].frame, sent), len);
         assert_memory_equal(sent, wanted, len);
+    }
+}
+
+// What was written is what a reader of the frame sees, and what the meter answers when it is asked for it.
+static void written_values_come_back(void **state) {
+    (void)state;
+    static const struct {
+        uint32_t data_id;
+        int64_t number;
+        bool fits;
+        const char *json;
+    } ROWS[] = {
+        {0x04001001, 5000, true, "\"name\":\"alarm_amount_1\",\"value\":\"50.00\""},
+        {0x04001002, 99999999, true, "\"value\":\"999999.99\""},
+        {0x04001002, 100000000, false, NULL},
+        {0x04090B01, 35000, true, "\"name\":\"overload_power\",\"value\":\"3.5000\""},
+        {0x04FE0101, 3, true, "\"name\":\"overload_recoveries\",\"value\":\"3\""},
+        {0x04FE0101, 100, false, NULL},
+        {0x04FE0102, 0, true, "\"name\":\"malicious_power\",\"value\":\"0.0000\""},
+        {0x04FE0102, -1, false, NULL},
+        {0x04FE0201, 1, false, NULL},
+        {0x04000503, 1, false, NULL},
+        {0x12345678, 1, false, NULL},
+    };
+    const dlt645_writer writer = {4, {0x11, 0x22, 0x33}, 77};
+    dlt645_address address;
+    assert_true(dlt645_address_parse(SV("151230011061"), &address));
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        dlt645_frame frame;
+        assert_int_equal(dlt645_write_number(address, &writer, ROWS[i].data_id, ROWS[i].number, &frame), ROWS[i].fits);
+        if (!ROWS[i].fits) continue;
+        dlt645_message message;
+        assert_int_equal(dlt645_decode(&frame, &message), DLT645_OK);
+        assert_true(message.values[0].number == ROWS[i].number);
+        AUTO(buf) json;
+        buf_init(&json, 8192);
+        dlt645_message_write_json(&message, &json);
+        if (!strstr(buf_cstr(&json), ROWS[i].json)) fail_msg("%s", buf_cstr(&json));
+        assert_non_null(strstr(buf_cstr(&json), "\"level\":\"04\",\"password\":\"******\",\"operator\":\"0000004D\""));
+        assert_null(strstr(buf_cstr(&json), "112233"));
+    }
+    for (int minute_of_day = 0; minute_of_day < 1440; minute_of_day++) {
+        dlt645_slot slot = {(dlt645_slot_action)(minute_of_day % 3), (uint8_t)(minute_of_day / 60), (uint8_t)(minute_of_day % 60)};
+        dlt645_frame frame;
+        dlt645_message message;
+        assert_true(dlt645_write_slot(address, &writer, 0x04FE0201 + (uint32_t)minute_of_day % 8, slot, &frame));
+        assert_int_equal(dlt645_decode(&frame, &message), DLT645_OK);
+        assert_int_equal(message.values[0].number, slot.action);
+        assert_int_equal(message.values[0].time.hour, slot.hour);
+        assert_int_equal(message.values[0].time.minute, slot.minute);
+    }
+    dlt645_frame frame;
+    assert_false(dlt645_write_slot(address, &writer, 0x04FE0201, (dlt645_slot){DLT645_SLOT_ON, 24, 0}, &frame));
+    assert_false(dlt645_write_slot(address, &writer, 0x04FE0209, (dlt645_slot){DLT645_SLOT_ON, 8, 0}, &frame));
+    assert_false(dlt645_write_slot(address, &writer, 0x04090B01, (dlt645_slot){DLT645_SLOT_ON, 8, 0}, &frame));
+}
+
+static void meter_times_are_seconds(void **state) {
+    (void)state;
+    static const struct {
+        dlt645_time time, later;
+        int64_t seconds;
+    } ROWS[] = {
+        {{2026, 11, 20, 21, 25, 0}, {2026, 11, 20, 21, 30, 0}, 300},  {{2026, 12, 31, 23, 57, 30}, {2027, 1, 1, 0, 2, 30}, 300},
+        {{2028, 2, 28, 23, 59, 59}, {2028, 2, 29, 0, 0, 0}, 1},       {{2000, 1, 1, 0, 0, 0}, {2000, 1, 1, 0, 0, 0}, -1},
+        {{2099, 12, 31, 23, 59, 0}, {2099, 12, 31, 23, 59, 59}, 300},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        dlt645_time later = dlt645_time_from_seconds(dlt645_time_seconds(ROWS[i].time) + ROWS[i].seconds);
+        assert_true(dlt645_time_is_valid(later));
+        assert_true(dlt645_time_seconds(later) == dlt645_time_seconds(ROWS[i].later));
+    }
+}
+
+static void status_word_3_tells_the_supply(void **state) {
+    (void)state;
+    static const struct {
+        uint16_t word;
+        dlt645_supply supply;
+    } ROWS[] = {{0x0000, DLT645_SUPPLY_ON},        {0x0050, DLT645_SUPPLY_OFF}, {0x0010, DLT645_SUPPLY_GOING_ON},
+                {0x0040, DLT645_SUPPLY_GOING_OFF}, {0xFFAF, DLT645_SUPPLY_ON},  {0x1050, DLT645_SUPPLY_OFF}};
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) assert_int_equal(dlt645_supply_of(ROWS[i].word), ROWS[i].supply);
+}
+
+static void errors_name_the_first_known_reason(void **state) {
+    (void)state;
+    static const struct {
+        uint8_t control;
+        const char *data;
+        const char *reason;
+    } ROWS[] = {{0xDC, "04", "not_authorised"}, {0xDC, "01", "other"},          {0xDC, "00", "other"},
+                {0xD1, "02", "no_such_data"},   {0xD4, "05", "not_authorised"}, {0xC3, "02 00", "repeated_recharge"},
+                {0xD1, "80", "other"}};
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        dlt645_frame frame = answer_of(ROWS[i].control, ROWS[i].data);
+        dlt645_message message;
+        assert_int_equal(dlt645_decode(&frame, &message), DLT645_OK);
+        assert_string_equal(dlt645_message_error(&message), ROWS[i].reason);
     }
 }
 
@@ -367,6 +474,10 @@ int main(void) {
         cmocka_unit_test(fields_without_data_are_not_zero),
         cmocka_unit_test(blocks_give_all_their_registers),
         cmocka_unit_test(requests_are_the_published_bytes),
+        cmocka_unit_test(written_values_come_back),
+        cmocka_unit_test(meter_times_are_seconds),
+        cmocka_unit_test(status_word_3_tells_the_supply),
+        cmocka_unit_test(errors_name_the_first_known_reason),
         cmocka_unit_test(addresses_are_twelve_digits),
         cmocka_unit_test(registers_and_items_agree),
         cmocka_unit_test(recordings_are_told_in_order),

@@ -89,6 +89,9 @@ typedef struct dlt645_time {
 } dlt645_time;
 
 bool dlt645_time_is_valid(dlt645_time time);
+// Seconds since 1970 as if the meter's local time were UTC, and back: for differences and deadlines by the same clock.
+int64_t dlt645_time_seconds(dlt645_time time);
+dlt645_time dlt645_time_from_seconds(int64_t seconds);  // clamped to 2000–2099
 
 typedef enum dlt645_operation {
     DLT645_NO_OPERATION = 0,
@@ -108,11 +111,32 @@ typedef struct dlt645_control {
     dlt645_time deadline;    // by the meter's own clock: later the meter must ignore the command
 } dlt645_control;
 
+// Who writes a parameter; fields as in dlt645_control.
+typedef struct dlt645_writer {
+    uint8_t level;
+    uint8_t password[3];
+    uint32_t operator_code;
+} dlt645_writer;
+
+typedef enum dlt645_slot_action { DLT645_SLOT_UNUSED, DLT645_SLOT_ON, DLT645_SLOT_OFF } dlt645_slot_action;
+
+// One place of the meter's own daily schedule. An unused one is midnight.
+typedef struct dlt645_slot {
+    dlt645_slot_action action;
+    uint8_t hour, minute;
+} dlt645_slot;
+
+#define DLT645_SLOTS 8
+
 dlt645_frame dlt645_read(dlt645_address address, uint32_t data_id);
 dlt645_frame dlt645_read_more(dlt645_address address, uint32_t data_id, uint8_t sequence);
 dlt645_frame dlt645_read_address(void);
 dlt645_frame dlt645_control_request(dlt645_address address, const dlt645_control *control);
 dlt645_frame dlt645_broadcast_time(dlt645_time time);
+// Control code 14. False when the item is unknown, of another shape, or the value does not fit it: `number` is the
+// quantity × 10^decimals of the item.
+bool dlt645_write_number(dlt645_address address, const dlt645_writer *writer, uint32_t data_id, int64_t number, dlt645_frame *out_frame);
+bool dlt645_write_slot(dlt645_address address, const dlt645_writer *writer, uint32_t data_id, dlt645_slot slot, dlt645_frame *out_frame);
 
 // The data identifier that answers a register, alone or with its neighbours; false when the protocol has none.
 bool dlt645_register_item(uint8_t reg, uint32_t *out_data_id);
@@ -140,6 +164,7 @@ typedef enum dlt645_shape {
     DLT645_SHAPE_TIME,
     DLT645_SHAPE_DATE_TIME,
     DLT645_SHAPE_EVENT,
+    DLT645_SHAPE_SLOT,
 } dlt645_shape;
 
 typedef struct dlt645_value {
@@ -149,8 +174,8 @@ typedef struct dlt645_value {
     uint8_t reg;                               // metering register or DLT645_NO_REGISTER
     uint8_t decimals;                          // of `number`
     bool is_available;                         // false: the meter filled the field with FF or EE, "no data", which is not 0
-    int64_t number;                            // NUMBER: quantity × 10^decimals; STATUS: the 16 bits
-    dlt645_time time;                          // DATE (no hour), TIME (no date), DATE_TIME, EVENT (begin)
+    int64_t number;                            // NUMBER: quantity × 10^decimals; STATUS: the 16 bits; SLOT: dlt645_slot_action
+    dlt645_time time;                          // DATE (no hour), TIME (no date), DATE_TIME, EVENT (begin), SLOT (hour, minute)
     dlt645_time end;                           // EVENT
     char digits[DLT645_ADDRESS_TEXT_LEN + 1];  // DIGITS
 } dlt645_value;
@@ -169,6 +194,8 @@ typedef struct dlt645_message {
     size_t value_count;
     dlt645_value values[DLT645_VALUES_MAX];
     uint16_t error_bits;  // of an error answer, as received
+    bool has_level;       // CONTROL, WRITE: a password of `level` follows it in the frame, and stays there
+    uint8_t level;
     bool has_operator;
     uint32_t operator_code;
     dlt645_operation operation;  // CONTROL
@@ -180,6 +207,9 @@ typedef struct dlt645_message {
 // are DLT645_OK with nothing decoded. Passwords are never copied out of the frame.
 dlt645_result dlt645_decode(const dlt645_frame *frame, dlt645_message *out_message);
 
+// The first reason an error answer gives that is known, "other" when there is none.
+const char *dlt645_message_error(const dlt645_message *message);
+
 // A register value as `metering` keeps it; false when the item is no register of ours, has no data or overflows.
 bool dlt645_value_register(const dlt645_value *value, uint8_t *out_register, int64_t *out_value);
 
@@ -190,3 +220,11 @@ void dlt645_message_write_json(const dlt645_message *message, buf *out);
 #define DLT645_STATUS3_RELAY_OPEN (1u << 4)
 #define DLT645_STATUS3_RELAY_COMMAND_OPEN (1u << 6)
 #define DLT645_STATUS3_KEEP_POWER (1u << 12)
+
+// What the relay does (bit 4) against what it was told (bit 6). GOING: they differ; a slow drive is on its way, or stuck.
+typedef enum dlt645_supply { DLT645_SUPPLY_ON, DLT645_SUPPLY_OFF, DLT645_SUPPLY_GOING_ON, DLT645_SUPPLY_GOING_OFF } dlt645_supply;
+dlt645_supply dlt645_supply_of(uint16_t status_word_3);
+
+// Status words 4 to 6, one per phase.
+#define DLT645_STATUS4_OVERLOAD (1u << 5)
+#define DLT645_STATUS4_MALICIOUS_LOAD (1u << 9)
