@@ -6,7 +6,7 @@ say() { printf '%s\n' "$*"; }
 
 # A name after | is another package that serves as well.
 PACKAGES_TO_RUN="build-essential cmake ninja-build pkg-config ca-certificates tzdata util-linux libevent-dev libhiredis-dev libpq-dev
-    libjansson-dev libssl-dev libargon2-dev zlib1g-dev libcmocka-dev postgresql redis-server nodejs npm|nodejs"
+    libjansson-dev libssl-dev libargon2-dev libcurl4-openssl-dev zlib1g-dev libcmocka-dev postgresql redis-server nodejs npm|nodejs"
 PACKAGES_TO_TEST="git clang clang-format libclang-rt-dev|libclang-rt-14-dev chromium fonts-noto-cjk"
 NODE_WANTED=20.19
 
