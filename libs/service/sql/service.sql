@@ -3,7 +3,7 @@
 -- to become the owner of a table of ours.
 select r.rolsuper, r.rolbypassrls,
        exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
-               where n.nspname in ('penstock', 'core', 'ingest', 'billing', 'api') and c.relkind in ('r', 'p')
+               where n.nspname in ('penstock', 'core', 'ingest', 'billing', 'payments', 'control', 'alerts', 'api') and c.relkind in ('r', 'p')
                  and pg_has_role(c.relowner, 'MEMBER'))
 from pg_roles r where r.rolname = current_user
 
@@ -71,5 +71,41 @@ order by o.created_at, o.event_id
 -- name: service_sweep_api
 select o.event_id, o.type, o.company_id, o.subject_num, o.version, o.created_at, o.payload
 from api.outbox o
+where o.stream = $1 and o.created_at >= $2 and o.created_at <= $3 and not exists (select from inbox i where i.event_id = o.event_id)
+order by o.created_at, o.event_id limit $4
+
+-- name: service_fetch_payments
+select o.event_id, o.type, o.company_id, o.subject_num, o.version, o.created_at, o.payload
+from payments.outbox o
+where o.event_id = any($1::uuid[]) and o.stream = $2 and not exists (select from inbox i where i.event_id = o.event_id)
+order by o.created_at, o.event_id
+
+-- name: service_sweep_payments
+select o.event_id, o.type, o.company_id, o.subject_num, o.version, o.created_at, o.payload
+from payments.outbox o
+where o.stream = $1 and o.created_at >= $2 and o.created_at <= $3 and not exists (select from inbox i where i.event_id = o.event_id)
+order by o.created_at, o.event_id limit $4
+
+-- name: service_fetch_control
+select o.event_id, o.type, o.company_id, o.subject_num, o.version, o.created_at, o.payload
+from control.outbox o
+where o.event_id = any($1::uuid[]) and o.stream = $2 and not exists (select from inbox i where i.event_id = o.event_id)
+order by o.created_at, o.event_id
+
+-- name: service_sweep_control
+select o.event_id, o.type, o.company_id, o.subject_num, o.version, o.created_at, o.payload
+from control.outbox o
+where o.stream = $1 and o.created_at >= $2 and o.created_at <= $3 and not exists (select from inbox i where i.event_id = o.event_id)
+order by o.created_at, o.event_id limit $4
+
+-- name: service_fetch_alerts
+select o.event_id, o.type, o.company_id, o.subject_num, o.version, o.created_at, o.payload
+from alerts.outbox o
+where o.event_id = any($1::uuid[]) and o.stream = $2 and not exists (select from inbox i where i.event_id = o.event_id)
+order by o.created_at, o.event_id
+
+-- name: service_sweep_alerts
+select o.event_id, o.type, o.company_id, o.subject_num, o.version, o.created_at, o.payload
+from alerts.outbox o
 where o.stream = $1 and o.created_at >= $2 and o.created_at <= $3 and not exists (select from inbox i where i.event_id = o.event_id)
 order by o.created_at, o.event_id limit $4

@@ -28,6 +28,9 @@ typedef struct producer {
 
 static const producer PRODUCERS[] = {{"ingest", &SQL_SERVICE_FETCH_INGEST, &SQL_SERVICE_SWEEP_INGEST},
                                      {"billing", &SQL_SERVICE_FETCH_BILLING, &SQL_SERVICE_SWEEP_BILLING},
+                                     {"payments", &SQL_SERVICE_FETCH_PAYMENTS, &SQL_SERVICE_SWEEP_PAYMENTS},
+                                     {"control", &SQL_SERVICE_FETCH_CONTROL, &SQL_SERVICE_SWEEP_CONTROL},
+                                     {"alerts", &SQL_SERVICE_FETCH_ALERTS, &SQL_SERVICE_SWEEP_ALERTS},
                                      {"api", &SQL_SERVICE_FETCH_API, &SQL_SERVICE_SWEEP_API}};
 
 typedef struct consumer {

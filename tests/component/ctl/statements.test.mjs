@@ -23,6 +23,8 @@ const FOLDERS = [
     only: [
       [/_(fetch|sweep)_(ingest|billing)$/, ['penstock_api_worker']],
       [/_(fetch|sweep)_api$/, ['penstock_ingest']],
+      [/_(fetch|sweep)_control$/, ['penstock_ingest', 'penstock_api_worker']],
+      [/_(fetch|sweep)_(payments|alerts)$/, ['penstock_api_worker']],
     ],
   },
 ];
