@@ -14,6 +14,8 @@ register_info register_describe(uint8_t number) { return number < REGISTER_NUMBE
 
 bool register_is_known(uint8_t number) { return register_describe(number).is_known; }
 
+bool register_is_stored(uint8_t number) { return register_is_cumulative(number) || number == REGISTER_MAX_DEMAND; }
+
 bool register_is_cumulative(uint8_t number) { return register_is_known(number) && INFOS[number].kind == REGISTER_CUMULATIVE; }
 
 bool register_parse(sv text, uint8_t *out_number) {

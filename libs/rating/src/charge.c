@@ -200,7 +200,7 @@ static rating_answer charge_window(charging *c, instant_ms from, instant_ms *out
         }
     }
     accrue_fixed(c->tariff, &c->state->accrued, from, until);
-    bool is_closing = c->tariff->has_closing_lines && until == c->state->window.to;
+    bool is_closing = c->tariff->has_closing_lines && !c->tariff->closes_apart && until == c->state->window.to;
     if (is_closing && c->tariff->needs_closing && !c->interval->closing) return RATING_INPUT_MISSING;
     window_pricing pricing = {
         .tariff = c->tariff, .state = c->state, .used = c->used, .is_closing = is_closing, .closing = c->interval->closing};

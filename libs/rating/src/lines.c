@@ -113,14 +113,15 @@ rating_answer rating_explain(const tariff *self, const rating_state *before, con
         *out = (rating_explanation){0};
         return answer;
     }
+    bool closes = !self->closes_apart;
     for (size_t i = 0; i < out->trace.closed.len; i++) {
         // The first may have been left at its very end by the interval before: then it was closed there.
         const rating_state *closed = &out->trace.closed.items[i];
-        window_pricing pricing = pricing_of(self, closed, closed->window.to <= interval->to, interval->closing);
+        window_pricing pricing = pricing_of(self, closed, closes && closed->window.to <= interval->to, interval->closing);
         lines_add_pricing(&out->lines, &pricing, 1);
     }
-    window_pricing after = pricing_of(self, &out->after, out->after.window.to <= interval->to, interval->closing);
-    window_pricing first = pricing_of(self, before, before->window.to <= interval->from, interval->closing);
+    window_pricing after = pricing_of(self, &out->after, closes && out->after.window.to <= interval->to, interval->closing);
+    window_pricing first = pricing_of(self, before, closes && before->window.to <= interval->from, interval->closing);
     lines_add_pricing(&out->lines, &after, 1);
     lines_add_pricing(&out->lines, &first, -1);
     lines_tidy(&out->lines);

@@ -166,6 +166,12 @@ int64_t tariff_line_rate_micro(const tariff *self, size_t line) {
     return self->lines[line].rate_micro;
 }
 
+bool tariff_has_closing_lines(const tariff *self) { return self->has_closing_lines; }
+
+bool tariff_needs_closing(const tariff *self) { return self->needs_closing; }
+
+bool tariff_is_personal(const tariff *self) { return self->is_personal; }
+
 time_window tariff_window(const tariff *self, instant_ms at) { return window_at(self->zone, &self->over, at); }
 
 size_t tariff_period_at(const tariff *self, instant_ms at) {

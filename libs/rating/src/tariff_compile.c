@@ -306,8 +306,6 @@ static err_t compile_steps(compilation *c) {
 static err_t check_use(compilation *c, size_t index) {
     line_kind kind = c->spec->lines[index].kind;
     if (kind >= LINE_KIND_COUNT) return refuse_at(c, "unknown kind", "/lines/%zu/kind", index);
-    if ((kind == LINE_KIND_DEMAND || kind == LINE_KIND_POWER_FACTOR) && c->out->use == TARIFF_FOR_CHARGING)
-        return refuse_at(c, "readings bring no demand and no power factor yet; only a given usage does", "/lines/%zu/kind", index);
     return ERR_OK;
 }
 
@@ -478,6 +476,7 @@ static err_t compile_lines(compilation *c) {
     for (size_t i = 0; i < c->out->line_count; i++)
         if ((err = compile_line(c, i))) return err;
     c->out->has_closing_lines = c->out->needs_closing || c->out->has_minimum;
+    c->out->closes_apart = c->out->has_closing_lines && c->out->use == TARIFF_FOR_CHARGING;
     if (c->out->has_minimum) c->out->shares = RATING_SHARES;
     memset(c->depth, -1, sizeof c->depth);
     int32_t deepest = 0;

@@ -124,6 +124,7 @@ struct tariff {
     bool has_closing_lines;
     bool has_minimum;    // then shares are RATING_SHARES, so that any carried price can be counted exactly
     bool needs_closing;  // a demand or power-factor line
+    bool closes_apart;   // closing lines are priced by rating_close, not by the interval that reaches the end of the window
 
     // Price of one milli-unit in each cell, then of one count, for all lines together: [plane][cells + ACCRUAL_COUNT].
     // A plane is a tier of a volume tariff; graduated tiers have one.

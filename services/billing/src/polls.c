@@ -38,7 +38,7 @@ bool poll_take_register(meter_poll *self, const stored_record *record) {
 static void take_block(const block *from, stored_record *records, size_t count, poll_list *out) {
     meter_poll *open = NULL;
     for (size_t i = 0; i < count; i++) {
-        if (!reading_record_is_valid(&records[i].reading) || !register_is_cumulative(records[i].reading.reg)) {
+        if (!reading_record_is_valid(&records[i].reading) || !register_is_stored(records[i].reading.reg)) {
             out->invalid[out->invalid_count++] = &records[i];
             open = NULL;
             continue;

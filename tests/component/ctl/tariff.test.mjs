@@ -70,7 +70,7 @@ test('check says what a document is, or why it is refused', async () => {
   assert.equal(code, 0);
   assert.match(stdout, /^code +office-single-price\nutility +electricity, CNY per kWh\neffective from +\S+ Asia\/Shanghai\nperiods +1: flat\ntiers +1\nlines +2: energy \(quantity\), VAT \(percent\)\ncharging +yes\n$/);
   const demand = { ...published, lines: [...published.lines, { name: 'capacity', kind: 'demand', price: '10', basis: 'max_demand_kw' }] };
-  assert.match((await tariff(['check', '-'], demand)).stdout, /charging +no: \/lines/);
+  assert.match((await tariff(['check', '-'], demand)).stdout, /capacity \(demand\)\ncharging +yes/);
   await refuses(() => tariff(['check', '-'], { ...published, currency: 'XYZ' }), 2, /\/currency/);
   await refuses(() => tariff(['check', '-'], '{'), 2, /line 1/);
   await refuses(() => tariff(['check']), 2, /FILE/);
@@ -109,7 +109,7 @@ test('what may not be published is refused', async () => {
   await refuses(() => publish({ ...published, currency: 'USD' }), 1, /\/currency: the tariff's is CNY/);
   await refuses(() => publish({ ...published, time_zone: 'Asia/Tokyo' }), 1, /\/time_zone: the tariff's is Asia\/Shanghai/);
   await refuses(() => publish({ ...published, utility: 'gas', unit: 'm3' }), 1, /\/utility: the tariff is for electricity/);
-  const demand = { ...published, lines: [...published.lines, { name: 'capacity', kind: 'demand', price: '10', basis: 'max_demand_kw' }] };
+  const demand = { ...published, lines: [...published.lines, { name: 'capacity', kind: 'demand', price: '10', basis: 'kw' }] };
   await refuses(() => publish(demand), 2, /\/lines/);
   await refuses(() => publish(published, '--name', 'Other'), 2, /--name/);
   await refuses(() => tariff(['publish', '--company', 'nobody', '--file', '-'], published), 2, /no company 'nobody'/);

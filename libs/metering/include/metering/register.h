@@ -33,6 +33,8 @@ typedef struct register_info {
 register_info register_describe(uint8_t number);
 bool register_is_known(uint8_t number);
 bool register_is_cumulative(uint8_t number);
+// Journaled and stored with the counters: they themselves, and the maximum demand, which is billed at a window's close.
+bool register_is_stored(uint8_t number);
 bool register_parse(sv text, uint8_t *out_number);
 // 1–5 for the energy of tariff period t1–t5, else 0.
 int register_tariff_number(uint8_t number);

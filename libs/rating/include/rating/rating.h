@@ -92,6 +92,13 @@ void rating_trace_auto(rating_trace *self);
 rating_answer rating_charge(const tariff *tariff, rating_cache *cache, rating_state *state, const rating_interval *interval,
                             rating_result *out_result, rating_trace *trace) MUST_CHECK;
 
+// What the lines that post at the close add to a window that was charged without them (TARIFF_FOR_CHARGING): the rounded
+// price of the closed window less what was charged in it. `state` is the window as its last interval left it, under the
+// version it was rated with last. `closing` may be NULL; INPUT_MISSING where a line needs it. Asked again with a later
+// state, the difference to the earlier answer and to what was charged since is what is still due.
+rating_answer rating_close(const tariff *tariff, const rating_state *state, const rating_closing *closing,
+                           money_micro *out_amount) MUST_CHECK;
+
 // The part of a quantity that falls into [from, at) of [from, to), in proportion to time, rounded down; the rest
 // belongs to [at, to).
 int64_t rating_split_by_time(int64_t quantity_milli, instant_ms from, instant_ms to, instant_ms at);

@@ -158,8 +158,8 @@ typedef struct tariff_spec {
 
 // What the tariff is compiled for; each use refuses what it could not price right.
 typedef enum tariff_use {
-    TARIFF_FOR_CHARGING,  // readings for years, across versions: all but demand and power-factor lines
-    TARIFF_FOR_READINGS,  // readings whose caller knows demand and power factor when a window closes
+    TARIFF_FOR_CHARGING,  // readings for years, across versions; what posts at a window's close is rating_close's alone
+    TARIFF_FOR_READINGS,  // readings whose caller knows demand and power factor when an interval reaches a window's end
     TARIFF_FOR_QUOTE,     // a given usage
 } tariff_use;
 
@@ -189,6 +189,11 @@ size_t tariff_line_count(const tariff *self);
 sv tariff_line_name(const tariff *self, size_t line);
 line_kind tariff_line_kind(const tariff *self, size_t line);
 int64_t tariff_line_rate_micro(const tariff *self, size_t line);  // PERCENT
+// It has lines that post when a window closes; demand and power-factor lines among them need to know what was measured.
+bool tariff_has_closing_lines(const tariff *self);
+bool tariff_needs_closing(const tariff *self);
+// Tier edges depend on the holder's heads, or on when its account was opened.
+bool tariff_is_personal(const tariff *self);
 // The tier window that holds `at`: what one replay covers.
 time_window tariff_window(const tariff *self, instant_ms at);
 // The period in force at `at`, by local civil time.

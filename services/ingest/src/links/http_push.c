@@ -155,7 +155,7 @@ static void add_refusal(push *self, refusal *refusals, const push_reading *readi
 }
 
 static void add_record(push *self, const push_reading *reading, const registry_meter *meter, int64_t channel) {
-    if (!register_is_cumulative(reading->reg)) return;
+    if (!register_is_stored(reading->reg)) return;
     uint16_t flags = READING_PUSHED;
     instant_ms at = booking_time(reading->read_at, self->received_at, &flags);
     self->entry.records[self->entry.record_count++] = (journal_record){.partition = meter->partition,
