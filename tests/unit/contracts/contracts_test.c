@@ -54,9 +54,12 @@ static void check_event(event_type type) {
         assert_true(sv_next(&field, ':', &name));
         char key[64];
         sv_copy_truncated(name, key, sizeof key);
-        json_node member = json_member(&reader, &root, key);
-        if (!has_type(&reader, &member, field)) fail_msg("%s: %s is not of type %.*s", event_text(type), key, SV_ARG(field));
+        bool may_be_null = field.len > 0 && field.ptr[field.len - 1] == '?';
+        if (may_be_null) field.len--;
+        json_node member = may_be_null ? json_optional(&reader, &root, key) : json_member(&reader, &root, key);
         count++;
+        if (may_be_null && !json_is_present(&member)) continue;
+        if (!has_type(&reader, &member, field)) fail_msg("%s: %s is not of type %.*s", event_text(type), key, SV_ARG(field));
     }
     if (json_reader_failed(&reader)) fail_msg("%s: %s", event_text(type), reader.fault.reason);
     assert_int_equal(json_object_len(&reader, &root), count);
