@@ -101,8 +101,8 @@ typedef struct provider_settings {
     size_t key_count;
 } provider_settings;
 
-// A merchant ready for use: keys parsed and checked. Immutable; several threads may use it, and the service keeps it until
-// the last of them is done (see `close`).
+// A merchant ready for use: keys parsed and checked; each provider has its own shape behind it. Immutable; several threads may use it, and
+// the service keeps it until the last of them is done (see `close`).
 typedef struct provider_merchant provider_merchant;
 
 // --- Orders and refunds ---------------------------------------------------------------------------------------------
@@ -168,6 +168,9 @@ typedef struct provider_fact {
 provider_fact_kind provider_fact_kind_of(const provider_fact *fact);
 
 // --- Calls ------------------------------------------------------------------------------------------------------------
+
+// An arena for one call or one notification must offer so much.
+#define PROVIDER_MEMORY_MAX (2 * 1024 * 1024)
 
 typedef struct provider_call {
     const provider_merchant *merchant;
