@@ -78,3 +78,14 @@ begin
         execute format('grant select on %I.outbox to %I', arrow.producer, arrow.consumer);
     end loop;
 end $$;
+
+-- Numbers of transfers that are posted one by one from outside the live worker: like those of num_series, as replica
+-- 1023, whose counter is a sequence.
+create sequence billing.transfer_num_seq as integer minvalue 0 maxvalue 4095 cycle;
+alter sequence billing.transfer_num_seq owner to penstock_owner;
+grant usage on sequence billing.transfer_num_seq to penstock_door;
+create function billing.transfer_num(at timestamptz) returns bigint
+    language sql volatile security definer set search_path = pg_catalog, pg_temp
+    as $$ select (((extract(epoch from at) * 1000)::bigint - 1704067200000) << 22) | (1023::bigint << 12) | nextval('billing.transfer_num_seq') $$;
+alter function billing.transfer_num(timestamptz) owner to penstock_door;
+grant execute on function billing.transfer_num(timestamptz) to penstock_api, penstock_payments, penstock_admin;

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "feed.h"
 #include "read_results.h"
+#include "refund_results.h"
 #include "routes.h"
 
 #define SCHEMA_VERSION 9
@@ -40,7 +41,7 @@ static const setting SETTINGS[] = {
      .help = "Folder of the built dashboard; empty: no files are served."},
     {0}};
 
-static const service_consumer CONSUMERS[] = {{"command-results", read_results_handle}, {0}};
+static const service_consumer CONSUMERS[] = {{"command-results", read_results_handle}, {"payments", refund_results_handle}, {0}};
 
 static bool is_listening(service *svc) {
     const api_app *app = service_state(svc);

@@ -190,7 +190,7 @@ describe('the doors', () => {
     });
 
     test(`${role}: kinds, amounts and currencies that are not its own`, async () => {
-      for (const kind of [1, 3, 4, 5, 7, 8, 9, 99, 'null']) await refuses(here.company, post(here.company, purseOf(here), { kind }), '42501');
+      for (const kind of [1, 3, 9, 99, 'null', ...(role === 'api' ? [] : [4, 5, 7, 8])]) await refuses(here.company, post(here.company, purseOf(here), { kind }), '42501');
       await refuses(here.company, post(here.company, purseOf(here), { amount: 0 }), '23514');
       await refuses(here.company, post(here.company, purseOf(here), { amount: -1_000_000 }), '23514');
       await refuses(here.company, post(here.company, purseOf(here), { currency: 'USD' }), '22023');

@@ -1,7 +1,7 @@
 // Questions to the catalogue. Each check answers the list of what is wrong, in words; an empty list is health. They
 // read inside the caller's transaction, so that a test can break one thing and ask again.
 import {
-  CLOCK_FUNCTIONS, FURTHER_POLICIES, KEYS_WITHOUT_COMPANY, PUBLIC_GRANTS, ROLES, SCHEMAS, SERVICE_ROLES, WITHOUT_COMPANY, WORKERS, WORKERS_OF,
+  CLOCK_FUNCTIONS, FURTHER_POLICIES, KEYS_WITHOUT_COMPANY, SEQUENCE_GRANTS, PUBLIC_GRANTS, ROLES, SCHEMAS, SERVICE_ROLES, WITHOUT_COMPANY, WORKERS, WORKERS_OF,
   expectedColumnGrants, expectedFunctions, expectedGrants, expectedLeafGrants, expectedTables, expectedUsage,
 } from './expected.mjs';
 
@@ -120,7 +120,7 @@ export const checks = {
       where (${OURS} or n.nspname = 'public') and r.rolname like 'penstock%' and r.rolname <> 'penstock_owner' and has_schema_privilege(r.oid, n.oid, 'create')`);
     const defaults = await names(query, `
       select 'a default privilege is granted to ' || ${GRANTEE} from pg_default_acl d cross join lateral aclexplode(d.defaclacl) a where a.grantee <> d.defaclrole`);
-    return [...differences(usage.map((u) => u.shown), expectedUsage()), ...sequences, ...makers, ...defaults];
+    return [...differences(usage.map((u) => u.shown), expectedUsage()), ...differences(sequences, SEQUENCE_GRANTS), ...makers, ...defaults];
   },
 
   async 'service roles own nothing, bypass nothing and are nobody else'(query) {
