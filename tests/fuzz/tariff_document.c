@@ -12,7 +12,8 @@ static void charge_some(const tariff *rated) {
     rating_state_init(&state);
     instant_ms at = 1704067200000;  // 2024-01-01
     for (int i = 0; i < 3; i++) {
-        rating_interval interval = {.from = at, .to = at + 20 * DAY_MS, .quantity_milli = 123456789, .closing = &(rating_closing){1500, 2000, 850000}};
+        rating_interval interval = {
+            .from = at, .to = at + 20 * DAY_MS, .quantity_milli = 123456789, .closing = &(rating_closing){1500, 2000, 850000}};
         rating_result result;
         if (rating_charge(rated, NULL, &state, &interval, &result, NULL) != RATING_OK) abort();
         at = interval.to;

@@ -3,7 +3,9 @@
 
 #include "charging/point.h"
 
-#define PACK_VERSION 1
+// Format 2 is format 1 with what few points have: a gap behind them, or lines that post at a window's close.
+#define PACK_PLAIN 1
+#define PACK_WHOLE 2
 
 typedef struct writer {
     uint8_t *out;
@@ -37,9 +39,50 @@ static int64_t take(reader *self) {
     return 0;
 }
 
+static void put_demand(writer *w, const charging_demand *self) {
+    put(w, self->window_from);
+    put(w, self->average_w);
+    put(w, self->register_w);
+    put(w, self->active);
+    put(w, self->reactive);
+    put(w, self->stretch_ms);
+    put(w, self->stretch_quantity);
+    put(w, self->active_since);
+    put(w, self->has_register_last | self->has_reactive_last << 1);
+    put(w, self->register_last);
+    put(w, self->reactive_last);
+}
+
+static void take_demand(reader *r, charging_demand *out) {
+    out->window_from = take(r);
+    out->average_w = take(r);
+    out->register_w = take(r);
+    out->active = take(r);
+    out->reactive = take(r);
+    out->stretch_ms = take(r);
+    out->stretch_quantity = take(r);
+    out->active_since = take(r);
+    int64_t known = take(r);
+    if (known < 0 || known > 3) r->failed = true;
+    out->has_register_last = known & 1;
+    out->has_reactive_last = known >> 1 & 1;
+    out->register_last = take(r);
+    out->reactive_last = take(r);
+}
+
+static bool demand_equal(const charging_demand *a, const charging_demand *b) {
+    return a->window_from == b->window_from && a->average_w == b->average_w && a->register_w == b->register_w && a->active == b->active &&
+           a->reactive == b->reactive && a->stretch_ms == b->stretch_ms && a->stretch_quantity == b->stretch_quantity &&
+           a->active_since == b->active_since && a->has_register_last == b->has_register_last &&
+           a->has_reactive_last == b->has_reactive_last && a->register_last == b->register_last && a->reactive_last == b->reactive_last;
+}
+
+static bool has_demand(const charging_demand *self) { return !demand_equal(self, &(charging_demand){0}); }
+
 size_t charging_point_pack(const charging_point *self, uint8_t out[CHARGING_POINT_BYTES_MAX]) {
     writer w = {out, 0};
-    w.out[w.len++] = PACK_VERSION;
+    bool is_plain = self->estimated_since == 0 && !has_demand(&self->demand);
+    w.out[w.len++] = is_plain ? PACK_PLAIN : PACK_WHOLE;
     put(&w, self->channel);
     put(&w, self->epoch);
     put(&w, self->last_at);
@@ -51,6 +94,8 @@ size_t charging_point_pack(const charging_point *self, uint8_t out[CHARGING_POIN
     put(&w, self->charged_total);
     put(&w, self->quantity_total);
     put(&w, self->checkpoint_due);
+    if (!is_plain) put(&w, self->estimated_since);
+    if (!is_plain) put_demand(&w, &self->demand);
     uint8_t rating[RATING_STATE_BYTES_MAX];
     size_t rating_len = rating_state_pack(&self->rating, rating);
     put(&w, (int64_t)rating_len);  // so that a cut row is noticed
@@ -59,7 +104,8 @@ size_t charging_point_pack(const charging_point *self, uint8_t out[CHARGING_POIN
 }
 
 err_t charging_point_unpack(sv bytes, charging_point *out_point, fault *out_fault) {
-    if (bytes.len == 0 || bytes.ptr[0] != PACK_VERSION) return fault_set(out_fault, ERR_MALFORMED, "offset 0", "is no packed point");
+    if (bytes.len == 0 || (bytes.ptr[0] != PACK_PLAIN && bytes.ptr[0] != PACK_WHOLE))
+        return fault_set(out_fault, ERR_MALFORMED, "offset 0", "is no packed point");
     reader r = {sv_skip(bytes, 1), false};
     charging_point point;
     charging_point_init(&point);
@@ -77,6 +123,10 @@ err_t charging_point_unpack(sv bytes, charging_point *out_point, fault *out_faul
     point.charged_total = take(&r);
     point.quantity_total = take(&r);
     point.checkpoint_due = take(&r);
+    if (bytes.ptr[0] == PACK_WHOLE) {
+        point.estimated_since = take(&r);
+        take_demand(&r, &point.demand);
+    }
     int64_t rating_len = take(&r);
     if (r.failed || rating_len < 0 || (uint64_t)rating_len != r.rest.len)
         return fault_set(out_fault, ERR_MALFORMED, "point", "ends early or holds a number out of range");
@@ -91,5 +141,5 @@ bool charging_point_equal(const charging_point *a, const charging_point *b) {
     return a->channel == b->channel && a->epoch == b->epoch && a->last_at == b->last_at && a->last_value == b->last_value &&
            a->register_count == b->register_count && a->account == b->account && a->purse == b->purse &&
            a->charged_total == b->charged_total && a->quantity_total == b->quantity_total && a->checkpoint_due == b->checkpoint_due &&
-           rating_state_equal(&a->rating, &b->rating);
+           a->estimated_since == b->estimated_since && demand_equal(&a->demand, &b->demand) && rating_state_equal(&a->rating, &b->rating);
 }

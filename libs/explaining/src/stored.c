@@ -151,6 +151,7 @@ static void polls_form(const reading_list *list, stored_polls *out) {
             poll.quality = one->quality;
             poll.flags = one->flags;
         }
+        charging_poll_take(&poll, one->reg, one->value);
         int tariff_number = register_tariff_number(one->reg);
         if (tariff_number > 0 && (uint32_t)tariff_number == poll.register_count + 1) poll.registers[poll.register_count++] = one->value;
     }

@@ -5,16 +5,23 @@
 -- name: setup_points
 -- One row per usage point that exists.
 select up.company_id, up.num, up.property_num, up.utility, up.rated_power_w, p.partition, p.time_zone, p.currency, p.calendar_name,
-       s.legal_entity_num
+       s.legal_entity_num, coalesce(up.poll_interval_s, i.poll_interval_s, p.poll_interval_s)
 from (select distinct w.company_id, w.num from unnest($1::integer[], $2::bigint[]) as w (company_id, num)) wanted
 join core.usage_point up on up.company_id = wanted.company_id and up.num = wanted.num
 join core.property p on p.company_id = up.company_id and p.num = up.property_num
 left join core.property_seller s on s.company_id = up.company_id and s.property_num = up.property_num and s.item = up.utility
+left join lateral (
+    select max(coalesce(m.poll_interval_s, g.poll_interval_s)) as poll_interval_s
+    from core.channel_installation ci
+    join core.channel c on c.company_id = ci.company_id and c.num = ci.channel_num
+    join core.meter m on m.company_id = c.company_id and m.num = c.meter_num
+    join core.gateway g on g.company_id = m.company_id and g.num = m.gateway_num
+    where ci.company_id = up.company_id and ci.usage_point_num = up.num and ci.to_at is null) i on true
 order by up.num;
 
 -- name: setup_installations
 select ci.usage_point_num, ci.channel_num, ci.from_at, ci.to_at, ci.opening_value, ci.closing_value, c.ratio_num, c.ratio_den,
-       mm.register_max, mm.protocol, array_to_string(mm.period_registers, ',')
+       mm.register_max, mm.protocol, array_to_string(mm.period_registers, ','), ci.closing_estimated
 from (select distinct w.company_id, w.num from unnest($1::integer[], $2::bigint[]) as w (company_id, num)) wanted
 join core.channel_installation ci on ci.company_id = wanted.company_id and ci.usage_point_num = wanted.num
 join core.channel c on c.company_id = ci.company_id and c.num = ci.channel_num
@@ -23,9 +30,17 @@ join core.meter_model mm on mm.num = m.model_num
 order by ci.usage_point_num, ci.from_at, ci.num;
 
 -- name: setup_holders
-select h.usage_point_num, h.account_num, h.purse_num, h.from_at, h.to_at
+-- Heads come as two arrays, rising: from when on, in ms (those of the agreement itself from 1970), and how many.
+select h.usage_point_num, h.account_num, h.purse_num, h.from_at, h.to_at, a.opened_at, h.contracted_va,
+       array[0::bigint] || coalesce(n.from_ms, array[]::bigint[]), array[g.heads] || coalesce(n.heads, array[]::smallint[])
 from (select distinct w.company_id, w.num from unnest($1::integer[], $2::bigint[]) as w (company_id, num)) wanted
 join core.usage_point_account h on h.company_id = wanted.company_id and h.usage_point_num = wanted.num
+join core.account a on a.company_id = h.company_id and a.num = h.account_num
+join core.agreement g on g.company_id = a.company_id and g.num = a.agreement_num
+cross join lateral (
+    select array_agg((extract(epoch from t.from_at) * 1000)::bigint order by t.from_at) as from_ms,
+           array_agg(t.heads order by t.from_at) as heads
+    from core.agreement_heads t where t.company_id = g.company_id and t.agreement_num = g.num) n
 order by h.usage_point_num, h.from_at;
 
 -- name: setup_assignments
@@ -60,3 +75,10 @@ select distinct ci.channel_num, ci.usage_point_num
 from (select distinct * from unnest($1::integer[], $2::bigint[])) as wanted (company_id, num)
 join core.channel_installation ci on ci.company_id = wanted.company_id and ci.channel_num = wanted.num
 order by 1, 2;
+
+-- name: setup_gaps
+-- The gaps of readings that were charged as such.
+select g.usage_point_num, g.from_at, g.to_at, g.longer_than_ms, g.profile
+from (select distinct w.company_id, w.num from unnest($1::integer[], $2::bigint[]) as w (company_id, num)) wanted
+join billing.gap g on g.company_id = wanted.company_id and g.usage_point_num = wanted.num
+order by g.usage_point_num, g.from_at, g.to_at;

@@ -1,4 +1,4 @@
-// One load is six statements for any number of points. Rows come ordered by usage point, so that each point takes its
+// One load is seven statements for any number of points. Rows come ordered by usage point, so that each point takes its
 // run of every answer.
 #include "setups/setups.h"
 
@@ -51,6 +51,7 @@ static void entry_free(entry *each) {
     mem_free((void *)(uintptr_t)each->setup.installations);
     mem_free((void *)(uintptr_t)each->setup.holders);
     mem_free((void *)(uintptr_t)each->setup.versions);
+    mem_free((void *)(uintptr_t)each->setup.profiles);
     mem_free(each);
 }
 
@@ -121,8 +122,8 @@ const char *setups_fault(const setups *self, int64_t usage_point) {
 
 // The answers of one load, each ordered by usage point, and how far each was taken.
 typedef struct answers {
-    db_rows points, installations, holders, assignments, versions;
-    size_t installation, holder, assignment;
+    db_rows points, installations, holders, gaps, assignments, versions;
+    size_t installation, holder, gap, assignment;
     instant_ms known_at;
 } answers;
 
@@ -130,6 +131,7 @@ static void answers_auto(answers *self) {
     db_rows_done(&self->points);
     db_rows_done(&self->installations);
     db_rows_done(&self->holders);
+    db_rows_done(&self->gaps);
     db_rows_done(&self->assignments);
     db_rows_done(&self->versions);
 }
@@ -167,7 +169,8 @@ static void take_installations(answers *all, int64_t point, int64_t rated_w, ent
                                         .opening_value = db_i64(rows, row, 4),
                                         .closing_value = db_is_null(rows, row, 5) ? -1 : db_i64(rows, row, 5),
                                         .ratio_num = (int32_t)db_i64(rows, row, 6),
-                                        .ratio_den = (int32_t)db_i64(rows, row, 7)};
+                                        .ratio_den = (int32_t)db_i64(rows, row, 7),
+                                        .has_estimated_close = db_bool(rows, row, 11)};
         bool is_dlt645 = sv_equal(db_text(rows, row, 9), SV("dlt645_2007"));  // its display ends at 0.01 kWh
         inst->limits = (reading_limits){most_per_hour(rated_w, inst), db_i64(rows, row, 8), is_dlt645 ? 10 : 1};
         sv names = db_text(rows, row, 10);
@@ -180,19 +183,59 @@ static void take_installations(answers *all, int64_t point, int64_t rated_w, ent
     each->setup.installation_count = count;
 }
 
+#define HEADS_MAX 64  // changes of one agreement
+
+static void take_heads(const db_rows *rows, size_t row, charging_heads *room, charging_holder *out, entry *each) {
+    int64_t from[HEADS_MAX], number[HEADS_MAX];
+    size_t count = db_i64_items(rows, row, 7, from, HEADS_MAX);
+    if (count > HEADS_MAX || db_i64_items(rows, row, 8, number, HEADS_MAX) != count) {
+        refuse(each, "heads", "changed more often than can be kept");
+        return;
+    }
+    for (size_t i = 0; i < count; i++) room[i] = (charging_heads){from[i], (int32_t)number[i]};
+    out->heads = room;
+    out->heads_count = count;
+}
+
 static void take_holders(answers *all, int64_t point, entry *each) {
     const db_rows *rows = &all->holders;
-    size_t first = all->holder;
-    while (all->holder < rows->len && db_i64(rows, all->holder, 0) == point) all->holder++;
+    size_t first = all->holder, heads_total = 0;
+    int64_t ignored;
+    for (; all->holder < rows->len && db_i64(rows, all->holder, 0) == point; all->holder++)
+        heads_total += db_i64_items(rows, all->holder, 7, &ignored, 1);
     size_t count = all->holder - first;
-    charging_holder *list = mem_new(count, sizeof *list);
-    for (size_t i = 0; i < count; i++)
-        list[i] = (charging_holder){.account = db_i64(rows, first + i, 1),
-                                    .purse = db_i64(rows, first + i, 2),
-                                    .from = db_time(rows, first + i, 3),
-                                    .to = time_or(rows, first + i, 4, INSTANT_MAX)};
+    charging_holder *list = mem_new(1, count * sizeof *list + heads_total * sizeof(charging_heads));
+    charging_heads *heads = (charging_heads *)(list + count);
+    for (size_t i = 0; i < count; i++) {
+        size_t row = first + i;
+        list[i] = (charging_holder){.account = db_i64(rows, row, 1),
+                                    .purse = db_i64(rows, row, 2),
+                                    .from = db_time(rows, row, 3),
+                                    .to = time_or(rows, row, 4, INSTANT_MAX),
+                                    .opened_at = db_time(rows, row, 5),
+                                    .contracted_va = db_is_null(rows, row, 6) ? 0 : db_i64(rows, row, 6)};
+        take_heads(rows, row, heads, &list[i], each);
+        heads += list[i].heads_count;
+    }
     each->setup.holders = list;
     each->setup.holder_count = count;
+}
+
+static void take_gaps(answers *all, int64_t point, entry *each) {
+    const db_rows *rows = &all->gaps;
+    size_t first = all->gap;
+    while (all->gap < rows->len && db_i64(rows, all->gap, 0) == point) all->gap++;
+    size_t count = all->gap - first;
+    if (count == 0) return;
+    charging_profile *list = mem_new(count, sizeof *list);
+    for (size_t i = 0; i < count; i++) {
+        size_t row = first + i;
+        list[i] = (charging_profile){.from = db_time(rows, row, 1), .to = db_time(rows, row, 2), .longer_than_ms = db_i64(rows, row, 3)};
+        fault why = {0};
+        if (charging_profile_unpack(db_bytes(rows, row, 4), &list[i], &why)) refuse(each, "gap", why.reason);
+    }
+    each->setup.profiles = list;
+    each->setup.profile_count = count;
 }
 
 static err_t calendar_of(setups *self, db *conn, int32_t company, int64_t property, sv name, const day_calendar **out_calendar) {
@@ -271,13 +314,15 @@ static err_t build(setups *self, db *conn, answers *all, size_t row) {
                                    .usage_point = db_i64(rows, row, 1),
                                    .property = db_i64(rows, row, 2),
                                    .partition = (int32_t)db_i64(rows, row, 5),
-                                   .legal_entity = db_i64(rows, row, 9)};
+                                   .legal_entity = db_i64(rows, row, 9),
+                                   .gap_after_ms = charging_gap_after_ms(db_i64(rows, row, 10) * SECOND_MS)};
     fault why = {0};
     if (!purpose_parse(db_text(rows, row, 3), &each->setup.item)) refuse(each, "utility", "is none that can be sold");
     if (!currency_parse(db_text(rows, row, 7), &each->setup.currency)) refuse(each, "currency", "is not known");
     if (zone_set_find(self->zones, db_text(rows, row, 6), &each->setup.zone, &why)) refuse(each, "time zone", why.reason);
     take_installations(all, each->setup.usage_point, db_i64(rows, row, 4), each);
     take_holders(all, each->setup.usage_point, each);
+    take_gaps(all, each->setup.usage_point, each);
     if (each->setup.holder_count > 0 && each->setup.legal_entity == 0) refuse(each, "seller", "nobody sells this utility in the property");
     err_t err = take_versions(self, conn, all, row, each);
     if (err) {
@@ -333,6 +378,7 @@ err_t setups_load(setups *self, db *conn, const setups_key *points, size_t count
     err_t err = db_query(conn, &SQL_SETUP_POINTS, DB_PARAMS(companies, nums), &all.points);
     if (!err) err = db_query(conn, &SQL_SETUP_INSTALLATIONS, DB_PARAMS(companies, nums), &all.installations);
     if (!err) err = db_query(conn, &SQL_SETUP_HOLDERS, DB_PARAMS(companies, nums), &all.holders);
+    if (!err) err = db_query(conn, &SQL_SETUP_GAPS, DB_PARAMS(companies, nums), &all.gaps);
     if (!err) err = db_query(conn, &SQL_SETUP_ASSIGNMENTS, DB_PARAMS(companies, nums, DB_TIME(known_at)), &all.assignments);
     if (err) return err;
     AUTO(key_arrays) tariffs = tariffs_of(&all);
@@ -341,6 +387,26 @@ err_t setups_load(setups *self, db *conn, const setups_key *points, size_t count
                    &all.versions);
     for (size_t row = 0; !err && row < all.points.len; row++) err = build(self, conn, &all, row);
     return err;
+}
+
+void setups_add_gap(setups *self, int64_t usage_point, const charging_profile *gap) {
+    entry *found = num_map_find(&self->entries, usage_point);
+    if (!found) return;
+    charging_setup *setup = &found->setup;
+    charging_profile *list = (charging_profile *)(uintptr_t)setup->profiles;
+    list = mem_grow(list, setup->profile_count + 1, sizeof *list);
+    list[setup->profile_count++] = *gap;
+    setup->profiles = list;
+}
+
+void setups_drop_gap(setups *self, int64_t usage_point, instant_ms from, instant_ms to) {
+    entry *found = num_map_find(&self->entries, usage_point);
+    if (!found) return;
+    charging_profile *list = (charging_profile *)(uintptr_t)found->setup.profiles;
+    size_t kept = 0;
+    for (size_t i = 0; i < found->setup.profile_count; i++)
+        if (list[i].from != from || list[i].to != to) list[kept++] = list[i];
+    found->setup.profile_count = kept;
 }
 
 err_t setups_channels(db *conn, const setups_key *channels, size_t count, setups_channel_points *out) {

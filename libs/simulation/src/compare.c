@@ -69,6 +69,26 @@ static bool pieces_take(const compare_case *what, const side *by, bool is_tried,
     return true;
 }
 
+// What the close of tier windows comes to, those that ended in the compared time.
+static bool windows_take(const compare_case *what, const side *by, bool is_tried, comparison *out) {
+    for (size_t i = 0; i < by->outcome.windows.len; i++) {
+        const charging_window *window = &by->outcome.windows.items[i];
+        instant_ms end = window->state.window.to;
+        if (!window->is_closed || end <= what->from || end > what->to) continue;
+        const charging_version *version = NULL;
+        for (size_t v = 0; v < by->setup.version_count; v++)
+            if (by->setup.versions[v].num == window->version_num) version = &by->setup.versions[v];
+        demand_source source;
+        rating_closing closing = charging_closing_of(window, &source);
+        money_micro amount = 0;
+        if (!version || rating_close(version->tariff, &window->state, &closing, &amount) != RATING_OK) return false;
+        compare_share *share = share_of(out, window->account);
+        money_micro *sum = is_tried ? &share->then : &share->now;
+        if (!money_add(*sum, amount, sum)) return false;
+    }
+    return true;
+}
+
 static bool refuse(comparison *out, bool is_tried, const char *why, instant_ms at) {
     out->failed_at = at;
     snprintf(out->why, sizeof out->why, "%s: %.90s", is_tried ? "under the tried tariff" : "as it is charged now", why);
@@ -82,7 +102,8 @@ static bool poll_charge(const compare_case *what, side *by, bool is_tried, ratin
     if (answer == CHARGING_IGNORED) return true;
     if (answer == CHARGING_UNRATABLE) return refuse(out, is_tried, rating_answer_text(by->outcome.rating), poll->at);
     if (answer != CHARGING_CHARGED) return refuse(out, is_tried, charging_answer_text(answer), poll->at);
-    return pieces_take(what, by, is_tried, out) || refuse(out, is_tried, "the amounts are too large", poll->at);
+    return (pieces_take(what, by, is_tried, out) && windows_take(what, by, is_tried, out)) ||
+           refuse(out, is_tried, "the amounts are too large", poll->at);
 }
 
 bool compare_point(const compare_case *what, rating_cache *cache, const charging_point *opening, const charging_poll *polls, size_t count,

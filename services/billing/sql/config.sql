@@ -19,6 +19,11 @@ select 1, t.num from core.usage_point t where t.company_id = $1 and t.change_seq
 union all
 select 1, t.usage_point_num from core.usage_point_account t where t.company_id = $1 and t.change_seq > $2
 union all
+select 1, h.usage_point_num from core.agreement_heads t
+join core.account a on a.company_id = t.company_id and a.agreement_num = t.agreement_num
+join core.usage_point_account h on h.company_id = a.company_id and h.account_num = a.num
+where t.company_id = $1 and t.change_seq > $2
+union all
 select 1, t.usage_point_num from core.channel_installation t where t.company_id = $1 and t.change_seq > $2
 union all
 select 2, t.channel_num from core.channel_installation t where t.company_id = $1 and t.change_seq > $2
@@ -33,7 +38,8 @@ join core.channel_installation i on i.company_id = c.company_id and i.channel_nu
 where t.company_id = $1 and t.change_seq > $2
 
 -- name: purse_open
--- Projection rows for purses of the given partitions that have none yet. $2: companies, NULL for all.
+-- Projection rows for purses of the given partitions that have none yet. $2: companies, NULL for all. The lookup is a
+-- scalar subquery because that is one index probe for each purse whatever the planner believes of a young table.
 insert into billing.purse (num, company_id, account_num, property_num, purpose, currency, alarm_1_micro, alarm_2_micro, overdraft_micro,
                            level, updated_at)
 select c.num, c.company_id, c.account_num, a.property_num, c.purpose, c.currency, c.alarm_1_micro, c.alarm_2_micro, e.overdraft,
@@ -43,7 +49,7 @@ join core.account a on a.company_id = p.company_id and a.property_num = p.num
 join core.purse c on c.company_id = a.company_id and c.account_num = a.num
 cross join lateral (select case when c.overdraft_until is null or c.overdraft_until > $3 then c.overdraft_micro else 0 end as overdraft) e
 where p.partition = any($1::smallint[]) and ($2::integer[] is null or p.company_id = any($2::integer[]))
-  and not exists (select from billing.purse b where b.num = c.num)
+  and (select b.num from billing.purse b where b.num = c.num) is null
 on conflict on constraint purse_num_pk do nothing
 
 -- name: purse_thresholds

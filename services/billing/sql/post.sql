@@ -20,15 +20,15 @@ from billing.point p where p.num = any($1::bigint[])
 
 -- name: point_insert
 insert into billing.point (num, company_id, partition, channel_num, account_num, purse_num, epoch, last_at, last_value, day_start,
-                           day_quantity, day_amount_micro, state, stopped_since)
+                           day_quantity, day_amount_micro, state, stopped_since, estimated_since)
 select d.num, d.company_id, d.partition, d.channel_num, d.account_num, d.purse_num, d.epoch, d.last_at, d.last_value, d.day_start,
-       d.day_quantity, d.day_amount_micro, d.state, d.stopped_since
+       d.day_quantity, d.day_amount_micro, d.state, d.stopped_since, d.estimated_since
 from (select unnest($1::bigint[]) as num, unnest($2::integer[]) as company_id, unnest($3::smallint[]) as partition,
                  unnest($4::bigint[]) as channel_num, unnest($5::bigint[]) as account_num, unnest($6::bigint[]) as purse_num,
                  unnest($7::integer[]) as epoch, unnest($8::timestamptz[]) as last_at, unnest($9::bigint[]) as last_value,
                  unnest($10::timestamptz[]) as day_start, unnest($11::bigint[]) as day_quantity,
                  unnest($12::bigint[]) as day_amount_micro, unnest($13::bytea[]) as state,
-                 unnest($14::timestamptz[]) as stopped_since) as d
+                 unnest($14::timestamptz[]) as stopped_since, unnest($15::timestamptz[]) as estimated_since) as d
 
 -- name: point_move
 -- The common case: the point read on, everything else stayed.
@@ -41,16 +41,16 @@ from (select unnest($1::bigint[]) as num, unnest($2::timestamptz[]) as last_at, 
 where p.num = d.num
 
 -- name: point_change
--- Points whose channel, holder, epoch or standstill changed.
+-- Points whose channel, holder, epoch, standstill or gap changed.
 update billing.point p
 set channel_num = d.channel_num, account_num = d.account_num, purse_num = d.purse_num, epoch = d.epoch, last_at = d.last_at,
     last_value = d.last_value, day_start = d.day_start, day_quantity = d.day_quantity, day_amount_micro = d.day_amount_micro,
-    state = d.state, stopped_since = d.stopped_since
+    state = d.state, stopped_since = d.stopped_since, estimated_since = d.estimated_since
 from (select unnest($1::bigint[]) as num, unnest($2::bigint[]) as channel_num, unnest($3::bigint[]) as account_num,
                  unnest($4::bigint[]) as purse_num, unnest($5::integer[]) as epoch, unnest($6::timestamptz[]) as last_at,
                  unnest($7::bigint[]) as last_value, unnest($8::timestamptz[]) as day_start,
                  unnest($9::bigint[]) as day_quantity, unnest($10::bigint[]) as day_amount_micro, unnest($11::bytea[]) as state,
-                 unnest($12::timestamptz[]) as stopped_since) as d
+                 unnest($12::timestamptz[]) as stopped_since, unnest($13::timestamptz[]) as estimated_since) as d
 where p.num = d.num
 
 -- name: purse_post

@@ -23,10 +23,10 @@ order by r.read_at, r.channel_num, r.epoch, r.register, r.booked_at
 select d.day, d.readings from billing.day d where d.usage_point_num = $1 and d.day >= $2 order by d.day
 
 -- name: replay_charged
--- What a holder was charged at this point while holding it.
+-- What a holder was charged at this point while holding it, for usage: what closed tier windows has a lane of its own.
 select coalesce(sum(c.amount_micro), 0)::bigint, coalesce(sum(c.quantity), 0)::bigint from billing.charge c
 where c.usage_point_num = $1 and c.account_num = $2 and c.from_at >= $3 and c.from_at < $4
-  and c.booked_at >= $3::timestamptz - interval '1 day'
+  and c.booked_at >= $3::timestamptz - interval '1 day' and c.cause <> 3
 
 -- name: replay_base
 -- The base charge that covers an instant, or the last one before it.

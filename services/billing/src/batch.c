@@ -2,12 +2,14 @@
 // A transaction that fails because of its data is tried again in halves, down to one block and then to one usage point,
 // which alone is stopped.
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/check.h"
 #include "base/crash_point.h"
 #include "base/log.h"
 #include "billing_sql.h"
 #include "effects.h"
+#include "gaps.h"
 #include "late.h"
 #include "polls.h"
 #include "worker.h"
@@ -36,6 +38,7 @@ typedef struct attempt {
     bool is_probe;               // rolls back in any case
     charge_counts counts;
     size_t readings;
+    gap_list gaps;  // described in this transaction
 } attempt;
 
 // ---- one transaction ----
@@ -107,23 +110,49 @@ static const char *reason_to_stop(const attempt *self, int64_t usage_point) {
     return NULL;
 }
 
-static void charge_all(attempt *self, poll_list *all, effects *out, late_polls *late) {
-    charger by;
-    charger_init(&by, self->by->setups, self->by->rating, self->by->memory);
+static void charge_each(attempt *self, charger *by, poll_list *all, effects *out, late_polls *late) {
     for (size_t from = 0; from < all->len;) {
         point_entry *point = all->items[from].point;
         size_t to = from + 1;
         while (to < all->len && all->items[to].point == point) to++;
         int64_t num = point ? point->num : 0;
         bool is_wanted = !self->is_probe || (num >= self->only_from && num <= self->only_to);
-        if (is_wanted && point) charge_point(&by, &all->items[from], to - from, true, reason_to_stop(self, num), out, late, &self->counts);
+        if (is_wanted && point) charge_point(by, &all->items[from], to - from, true, reason_to_stop(self, num), out, late, &self->counts);
         if (is_wanted && !point) charge_unknown(&all->items[from], to - from, out, &self->counts);
         from = to;
     }
+}
+
+#define GAP_ROUNDS 16  // a point may have several gaps in one batch; each round describes one of each point
+
+// Points that met a gap are charged again once it is described.
+static err_t charge_gaps(attempt *self, charger *by, db *conn, effects *out, late_polls *late, fault *out_fault) {
+    for (int round = 1; by->gaps.len > 0; round++) {
+        err_t err = gaps_describe(self->by, conn, by->gaps.items, by->gaps.len, out->now, &self->gaps, out_fault);
+        if (err) return err;
+        size_t count = by->gaps.len;
+        by->finds_gaps = round < GAP_ROUNDS;
+        for (size_t i = 0; i < count; i++) {
+            charger_gap again = by->gaps.items[i];
+            charge_point(by, again.polls, again.count, true, reason_to_stop(self, again.usage_point), out, late, &self->counts);
+        }
+        by->gaps.len -= count;
+        memmove(by->gaps.items, by->gaps.items + count, by->gaps.len * sizeof *by->gaps.items);
+    }
+    return ERR_OK;
+}
+
+static err_t charge_all(attempt *self, poll_list *all, db *conn, effects *out, late_polls *late, fault *out_fault) {
+    charger by;
+    charger_init(&by, self->by->setups, self->by->rating, self->by->memory);
+    by.finds_gaps = true;
+    charge_each(self, &by, all, out, late);
+    err_t err = charge_gaps(self, &by, conn, out, late, out_fault);
     charger_done(&by);
     for (size_t i = 0; i < all->invalid_count; i++)
         vec_push(&out->quarantine, ((quarantine_row){all->invalid[i], 0, 0, "invalid", "no such register, quality, time or company"}));
     self->counts.quarantined += (int64_t)all->invalid_count;
+    return err;
 }
 
 static err_t do_all(attempt *self, db *conn, poll_list *all, effects *out, fault *out_fault) {
@@ -135,8 +164,8 @@ static err_t do_all(attempt *self, db *conn, poll_list *all, effects *out, fault
     polls_sort(all);
     late_polls late = {0};
     late_counts late_result = {0};
-    charge_all(self, all, out, &late);
-    err = late_judge(&late, conn, out, &late_result, out_fault);
+    err = charge_all(self, all, conn, out, &late, out_fault);
+    if (!err) err = late_judge(&late, conn, out, &late_result, out_fault);
     vec_done(&late);
     self->counts.quarantined += late_result.refused;
     return err ? err : effects_post(out, conn, out_fault);
@@ -158,8 +187,7 @@ static void count(attempt *self, const effects *out, int64_t began_ns) {
     for (size_t i = 0; i < self->block_count; i++) metric_observe_us(m->visible_seconds, (now - self->blocks[i].received_at) * 1000);
 }
 
-// ERR_OK: committed (or, as a probe, it would have been).
-static err_t transact(attempt *self, fault *out_fault) {
+static err_t post(attempt *self, fault *out_fault) {
     worker *by = self->by;
     int64_t began_ns = clock_monotonic_ns();
     self->counts = (charge_counts){0};
@@ -186,6 +214,16 @@ static err_t transact(attempt *self, fault *out_fault) {
     CRASH_POINT("billing.before_ring");
     board_ring(by, out.properties.items, out.properties.len);
     return ERR_OK;
+}
+
+// ERR_OK: committed (or, as a probe, it would have been).
+static err_t transact(attempt *self, fault *out_fault) {
+    err_t err = post(self, out_fault);
+    // What was not committed is not known either.
+    for (size_t i = 0; (err || self->is_probe) && i < self->gaps.len; i++)
+        setups_drop_gap(self->by->setups, self->gaps.items[i].usage_point, self->gaps.items[i].from, self->gaps.items[i].to);
+    vec_done(&self->gaps);
+    return err;
 }
 
 // ---- when the data does not let itself be posted ----

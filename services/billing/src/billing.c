@@ -43,6 +43,12 @@ static const setting SETTINGS[] = {
      .min = 1000,
      .max = 20000000,
      .help = "Usage points a thread remembers before it forgets all and begins anew."},
+    {.name = "PENSTOCK_BILLING_CLOSE_GRACE_MIN",
+     .kind = SETTING_INT,
+     .fallback = "2880",
+     .min = 0,
+     .max = 44640,
+     .help = "Minutes after the end of a tier window until it is closed without a reading."},
     {.name = NULL},
 };
 
@@ -59,6 +65,7 @@ static void register_metrics(billing_metrics *m) {
         .transactions = metric_counter("penstock_billing_transactions_total", "Transactions committed", NULL),
         .retries = metric_counter("penstock_billing_retries_total", "Transactions tried again", NULL),
         .replays = metric_counter("penstock_billing_replays_total", "Usage points rated anew", NULL),
+        .closes = metric_counter("penstock_billing_windows_closed_total", "Closing amounts of tier windows worked out", NULL),
         .days = metric_counter("penstock_billing_days_total", "Local days packed", NULL),
         .transaction_seconds = metric_histogram("penstock_billing_transaction_seconds", "From begin to commit", NULL),
         .visible_seconds = metric_histogram("penstock_billing_visible_seconds", "From journaled to balance visible, per block", NULL),
@@ -124,6 +131,7 @@ static err_t start(service *svc, fault *out_fault) {
     app->batch_readings = (int32_t)settings_int(all, "PENSTOCK_BILLING_BATCH_READINGS");
     app->batch_ms = (int32_t)settings_int(all, "PENSTOCK_BILLING_BATCH_MS");
     app->cache_points = (size_t)settings_int(all, "PENSTOCK_BILLING_CACHE_POINTS");
+    app->close_grace_ms = settings_int(all, "PENSTOCK_BILLING_CLOSE_GRACE_MIN") * MINUTE_MS;
     app->workers = (size_t)settings_int(all, "PENSTOCK_BILLING_WORKERS");
     service_set_state(svc, app);
     register_metrics(&app->metrics);
@@ -152,7 +160,7 @@ const service_def BILLING_SERVICE = {.name = "billing",
                                      .summary = "turns journaled readings into charges, transfers and balances",
                                      .admin_listen = "127.0.0.1:9102",
                                      .settings = SETTINGS,
-                                     .schema_version = 11,
+                                     .schema_version = 15,
                                      .has_outbox = true,
                                      .checks = CHECKS,
                                      .start = start,

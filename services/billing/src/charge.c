@@ -7,7 +7,10 @@ void charger_init(charger *self, setups *borrowed_setups, rating_cache *borrowed
     *self = (charger){.setups = borrowed_setups, .rating = borrowed_rating, .memory = borrowed_memory};
 }
 
-void charger_done(charger *self) { charging_outcome_done(&self->outcome); }
+void charger_done(charger *self) {
+    charging_outcome_done(&self->outcome);
+    vec_done(&self->gaps);
+}
 
 static void store_records(const meter_poll *self, int32_t epoch, effects *out) {
     for (size_t i = 0; i < self->record_count; i++) vec_push(&out->readings, ((reading_row){&self->records[i], epoch}));
@@ -81,7 +84,7 @@ static void take_pieces(walk *self, const meter_poll *poll) {
         charge_row row = {.id = num_next(self->out->nums, self->out->now),
                           .usage_point = self->entry->num,
                           .piece = *piece,
-                          .cause = CAUSE_BLOCK,
+                          .cause = piece->is_estimated ? CAUSE_GAP : CAUSE_BLOCK,
                           .cause_record = poll->records->record_no,
                           .cause_num = poll->records->block_id,
                           .is_history = is_history,
@@ -106,6 +109,7 @@ static void take_charged(walk *self, const meter_poll *poll) {
     if (self->stores) store_records(poll, self->point.epoch, self->out);
     take_pieces(self, poll);
     if (self->by->outcome.asks_checkpoint) take_checkpoint(self);
+    effects_take_windows(self->out, self->setup, &self->by->outcome);
     if (self->stores) ask_days(self, before, self->point.last_at);
     self->has_moved = true;
 }
@@ -118,31 +122,33 @@ static void stop_at(walk *self, const meter_poll *poll, const char *why) {
     if (self->stores) vec_push(&self->out->dead, ((dead_row){record, self->entry->num, self->setup ? self->setup->property : 0, why}));
 }
 
-static void step(walk *self, const meter_poll *poll, late_polls *out_late, charge_counts *counts) {
+// False: a gap has to be described first.
+static bool step(walk *self, const meter_poll *poll, late_polls *out_late, charge_counts *counts) {
     if (!poll->has_total) {
         if (self->stores) set_aside(poll, self->entry->num, self->point.epoch, "no_total", "", self->out);
         counts->quarantined++;
-        return;
+        return true;
     }
     self->by->outcome.pieces.len = 0;
     charging_answer answer = charging_apply(self->setup, self->by->rating, &self->point, &poll->charging, &self->by->outcome);
     switch (answer) {
-        case CHARGING_CHARGED: take_charged(self, poll), counts->charged++; return;
+        case CHARGING_CHARGED: take_charged(self, poll), counts->charged++; return true;
         case CHARGING_IGNORED:
             // A small step back was read and is kept; a repetition is not.
             if (self->stores && self->by->outcome.verdict == VERDICT_BACKWARD_SMALL) store_records(poll, self->point.epoch, self->out);
             counts->ignored++;
-            return;
+            return true;
         case CHARGING_LATE:
             if (self->stores) vec_push(out_late, ((late_poll){poll, self->setup, self->point.epoch}));
             counts->late++;
-            return;
+            return true;
         case CHARGING_NO_TARIFF:
         case CHARGING_UNRATABLE:
             if (self->stores) store_records(poll, self->point.epoch, self->out);
             stop_at(self, poll, charging_answer_text(answer));
             counts->stored++;
-            return;
+            return true;
+        case CHARGING_GAP: return false;
         case CHARGING_REFUSED:
         case CHARGING_SUSPECT:
         case CHARGING_NOT_INSTALLED:
@@ -151,6 +157,7 @@ static void step(walk *self, const meter_poll *poll, late_polls *out_late, charg
     const char *reason = answer == CHARGING_REFUSED ? verdict_text(self->by->outcome.verdict).ptr : charging_answer_text(answer);
     if (self->stores) set_aside(poll, self->entry->num, self->point.epoch, reason, "", self->out);
     counts->quarantined++;
+    return true;
 }
 
 static void walk_end(walk *self) {
@@ -164,6 +171,10 @@ static void walk_end(walk *self) {
 void charge_point(charger *self, const meter_poll *polls, size_t count, bool stores, const char *why_stop, effects *out_effects,
                   late_polls *out_late, charge_counts *out_counts) {
     point_entry *entry = polls->point;
+    effects_mark mark = effects_mark_of(out_effects);
+    size_t late_mark = out_late->len;
+    charge_counts counts_mark = *out_counts;
+    self->outcome.finds_gaps = self->finds_gaps;
     walk way = {.by = self,
                 .entry = entry,
                 .setup = setups_find(self->setups, entry->num),
@@ -186,8 +197,12 @@ void charge_point(charger *self, const meter_poll *polls, size_t count, bool sto
         if (way.stop) {
             if (stores) store_records(&polls[i], way.point.epoch, out_effects);
             out_counts->stored++;
-        } else {
-            step(&way, &polls[i], out_late, out_counts);
+        } else if (!step(&way, &polls[i], out_late, out_counts)) {
+            effects_reset(out_effects, mark);
+            out_late->len = late_mark;
+            *out_counts = counts_mark;
+            vec_push(&self->gaps, ((charger_gap){polls, count, entry->num, self->outcome.gap_from, self->outcome.gap_to}));
+            return;
         }
     }
     walk_end(&way);

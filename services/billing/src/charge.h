@@ -5,10 +5,21 @@
 #include "late.h"
 #include "rating/rating.h"
 
+// A gap of readings that nobody has described yet. Nothing of these polls was charged or stored: make a profile
+// (gaps_describe), then charge them again.
+typedef struct charger_gap {
+    const meter_poll *polls;
+    size_t count;
+    int64_t usage_point;
+    instant_ms from, to;
+} charger_gap;
+
 typedef struct charger {
     setups *setups;  // borrowed, as all below
     rating_cache *rating;
     arena *memory;
+    bool finds_gaps;  // set by who can describe them: see charger_gap
+    VEC(charger_gap) gaps;
     charging_outcome outcome;  // scratch
 } charger;
 

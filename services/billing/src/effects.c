@@ -23,10 +23,61 @@ void effects_done(effects *self) {
     vec_done(&self->days);
     vec_done(&self->replays);
     vec_done(&self->dead);
+    vec_done(&self->windows);
     vec_done(&self->properties);
 }
 
 void effects_auto(effects *self) { effects_done(self); }
+
+effects_mark effects_mark_of(const effects *self) {
+    return (effects_mark){self->readings.len, self->charges.len, self->points.len, self->quarantine.len, self->checkpoints.len,
+                          self->days.len,     self->replays.len, self->dead.len,   self->windows.len,    self->properties.len};
+}
+
+void effects_reset(effects *self, effects_mark to) {
+    self->readings.len = to.readings;
+    self->charges.len = to.charges;
+    self->points.len = to.points;
+    self->quarantine.len = to.quarantine;
+    self->checkpoints.len = to.checkpoints;
+    self->days.len = to.days;
+    self->replays.len = to.replays;
+    self->dead.len = to.dead;
+    self->windows.len = to.windows;
+    self->properties.len = to.properties;
+}
+
+static window_row *window_find(effects *self, int64_t usage_point, const charging_window *window) {
+    for (size_t i = self->windows.len; i > 0 && self->windows.items[i - 1].usage_point == usage_point; i--) {
+        window_row *row = &self->windows.items[i - 1];
+        if (row->account == window->account && row->window.from == window->state.window.from) return row;
+    }
+    vec_push(&self->windows, (window_row){0});
+    return &self->windows.items[self->windows.len - 1];
+}
+
+void effects_take_windows(effects *self, const charging_setup *setup, const charging_outcome *outcome) {
+    for (size_t i = 0; i < outcome->windows.len; i++) {
+        const charging_window *window = &outcome->windows.items[i];
+        window_row *row = window_find(self, setup->usage_point, window);
+        sv state = SV_NONE;
+        if (window->is_closed) {
+            uint8_t bytes[RATING_STATE_BYTES_MAX];
+            state = arena_copy(self->memory, sv_slice(bytes, rating_state_pack(&window->state, bytes)));
+        }
+        *row = (window_row){.company = setup->company,
+                            .usage_point = setup->usage_point,
+                            .account = window->account,
+                            .purse = window->purse,
+                            .version_num = window->version_num,
+                            .partition = (int16_t)setup->partition,
+                            .window = window->state.window,
+                            .is_closed = window->is_closed,
+                            .state = state,
+                            .contracted_va = window->contracted_va,
+                            .demand = window->demand};
+    }
+}
 
 void effects_touch(effects *self, int32_t company, int64_t property) {
     for (size_t i = self->properties.len; i > 0; i--)
@@ -113,7 +164,7 @@ static bool transfer_of(const effects *self, const charge_row *row, ledger_trans
         return false;
     out->id = row->id;
     out->company = row->setup->company;
-    out->kind = row->kind == CHARGE_BASE ? TRANSFER_CHARGE : TRANSFER_CORRECTION;
+    out->kind = row->kind == CHARGE_CORRECTION ? TRANSFER_CORRECTION : TRANSFER_CHARGE;
     out->currency = row->setup->currency;
     out->source_num = row->cause_num;
     out->corrects = row->corrects;
@@ -220,8 +271,9 @@ typedef struct point_columns {
     int64_t *num, *channel, *account, *purse, *last_value, *day_quantity, *day_amount;
     int32_t *company, *epoch;
     int16_t *partition;
-    instant_ms *last_at, *day_start, *stopped_since;
-    bool *is_going;  // stopped_since is NULL
+    instant_ms *last_at, *day_start, *stopped_since, *estimated_since;
+    bool *is_going;     // stopped_since is NULL
+    bool *is_measured;  // estimated_since is NULL
     sv *state;
 } point_columns;
 
@@ -239,7 +291,9 @@ static void columns_init(point_columns *self, arena *memory, size_t n) {
                             .last_at = ARENA_ARRAY(memory, instant_ms, n),
                             .day_start = ARENA_ARRAY(memory, instant_ms, n),
                             .stopped_since = ARENA_ARRAY(memory, instant_ms, n),
+                            .estimated_since = ARENA_ARRAY(memory, instant_ms, n),
                             .is_going = ARENA_ARRAY(memory, bool, n),
+                            .is_measured = ARENA_ARRAY(memory, bool, n),
                             .state = ARENA_ARRAY(memory, sv, n)};
 }
 
@@ -262,13 +316,16 @@ static void columns_add(point_columns *self, const point_row *row) {
     self->day_amount[at] = row->day_amount;
     self->stopped_since[at] = row->stopped_since;
     self->is_going[at] = row->stopped_since == 0;
+    self->estimated_since[at] = row->point.estimated_since;
+    self->is_measured[at] = row->point.estimated_since == 0;
     self->state[at] = row->state;
 }
 
 static bool has_changed(const point_row *row) {
     const point_entry *entry = row->entry;
     return entry->channel != row->point.channel || entry->account != row->point.account || entry->purse != row->point.purse ||
-           entry->epoch != row->point.epoch || entry->is_stopped != (row->stopped_since != 0);
+           entry->epoch != row->point.epoch || entry->estimated_since != row->point.estimated_since ||
+           entry->is_stopped != (row->stopped_since != 0);
 }
 
 static int compare_points(const void *left, const void *right) {
@@ -284,7 +341,8 @@ static err_t insert_points(db *conn, const point_columns *c, int64_t *out_found)
         conn, &SQL_POINT_INSERT,
         DB_PARAMS(I64S(num), DB_I32_ARRAY(c->company, c->len), DB_I16_ARRAY(c->partition, c->len), I64S(channel), I64S(account),
                   I64S(purse), DB_I32_ARRAY(c->epoch, c->len), TIMES(last_at), I64S(last_value), TIMES(day_start), I64S(day_quantity),
-                  I64S(day_amount), DB_BYTES_ARRAY(c->state, c->len), db_param_with_nulls(TIMES(stopped_since), c->is_going)),
+                  I64S(day_amount), DB_BYTES_ARRAY(c->state, c->len), db_param_with_nulls(TIMES(stopped_since), c->is_going),
+                  db_param_with_nulls(TIMES(estimated_since), c->is_measured)),
         out_found);
 }
 
@@ -296,11 +354,12 @@ static err_t move_points(db *conn, const point_columns *c, int64_t *out_found) {
 }
 
 static err_t change_points(db *conn, const point_columns *c, int64_t *out_found) {
-    return db_exec(conn, &SQL_POINT_CHANGE,
-                   DB_PARAMS(I64S(num), I64S(channel), I64S(account), I64S(purse), DB_I32_ARRAY(c->epoch, c->len), TIMES(last_at),
-                             I64S(last_value), TIMES(day_start), I64S(day_quantity), I64S(day_amount), DB_BYTES_ARRAY(c->state, c->len),
-                             db_param_with_nulls(TIMES(stopped_since), c->is_going)),
-                   out_found);
+    return db_exec(
+        conn, &SQL_POINT_CHANGE,
+        DB_PARAMS(I64S(num), I64S(channel), I64S(account), I64S(purse), DB_I32_ARRAY(c->epoch, c->len), TIMES(last_at), I64S(last_value),
+                  TIMES(day_start), I64S(day_quantity), I64S(day_amount), DB_BYTES_ARRAY(c->state, c->len),
+                  db_param_with_nulls(TIMES(stopped_since), c->is_going), db_param_with_nulls(TIMES(estimated_since), c->is_measured)),
+        out_found);
 }
 
 static err_t post_points(effects *self, db *conn, fault *out_fault) {
@@ -333,6 +392,7 @@ void effects_keep(effects *self) {
         entry->account = row->point.account;
         entry->purse = row->point.purse;
         entry->epoch = row->point.epoch;
+        entry->estimated_since = row->point.estimated_since;
         entry->day_start = row->day_start;
         entry->day_quantity = row->day_quantity;
         entry->day_amount = row->day_amount;

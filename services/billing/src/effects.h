@@ -9,8 +9,9 @@
 #include "points.h"
 #include "polls.h"
 
-typedef enum charge_kind { CHARGE_BASE = 0, CHARGE_CORRECTION = 1 } charge_kind;
-typedef enum charge_cause { CAUSE_BLOCK = 0, CAUSE_REPLAY = 1 } charge_cause;
+// As the comments on billing.charge say.
+typedef enum charge_kind { CHARGE_BASE = 0, CHARGE_CORRECTION = 1, CHARGE_CLOSE = 2 } charge_kind;
+typedef enum charge_cause { CAUSE_BLOCK = 0, CAUSE_REPLAY = 1, CAUSE_CLOSE = 3, CAUSE_GAP = 4 } charge_cause;
 
 typedef struct charge_row {
     int64_t id;
@@ -83,6 +84,18 @@ typedef struct touched_property {
     int64_t property;
 } touched_property;
 
+// A tier window that was opened or closed under a tariff with lines that post at its close.
+typedef struct window_row {
+    int32_t company;
+    int64_t usage_point, account, purse, version_num;
+    int16_t partition;
+    time_window window;
+    bool is_closed;
+    sv state;  // packed rating state, of a closed one
+    int64_t contracted_va;
+    charging_demand demand;
+} window_row;
+
 typedef struct effects {
     arena *memory;  // borrowed
     num_series *nums;
@@ -95,12 +108,23 @@ typedef struct effects {
     VEC(day_row) days;
     VEC(replay_row) replays;
     VEC(dead_row) dead;
+    VEC(window_row) windows;
     VEC(touched_property) properties;
 } effects;
 
 void effects_init(effects *self, arena *borrowed_memory, num_series *nums, instant_ms now);
 void effects_done(effects *self);
 void effects_auto(effects *self);
+// What a poll did to the windows of its point; one row for each of them, the last word wins.
+void effects_take_windows(effects *self, const charging_setup *setup, const charging_outcome *outcome);
+
+// How far the rows of all kinds reach, to take back what was added since.
+typedef struct effects_mark {
+    size_t readings, charges, points, quarantine, checkpoints, days, replays, dead, windows, properties;
+} effects_mark;
+effects_mark effects_mark_of(const effects *self);
+void effects_reset(effects *self, effects_mark to);
+
 void effects_touch(effects *self, int32_t company, int64_t property);
 
 // Writes everything in the open transaction. ERR_OVERFLOW when the sums of a purse pass int64; ERR_INTERNAL when a

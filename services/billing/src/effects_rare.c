@@ -158,11 +158,59 @@ static err_t post_dead(const effects *self, db *conn, fault *out_fault) {
     return done(conn, err, "dead_letter", out_fault);
 }
 
+static err_t post_windows(const effects *self, db *conn, fault *out_fault) {
+    size_t n = self->windows.len;
+    if (n == 0) return ERR_OK;
+    arena *memory = self->memory;
+    COLUMN(int32_t, company);
+    COLUMN(int64_t, usage_point);
+    COLUMN(int64_t, account);
+    COLUMN(int64_t, purse);
+    COLUMN(int64_t, version);
+    COLUMN(int16_t, partition);
+    COLUMN(instant_ms, from);
+    COLUMN(instant_ms, to);
+    COLUMN(sv, state);
+    COLUMN(bool, is_closed);
+    COLUMN(int64_t, average_w);
+    COLUMN(int64_t, register_w);
+    COLUMN(int64_t, active);
+    COLUMN(int64_t, reactive);
+    COLUMN(int64_t, contracted_va);
+    for (size_t i = 0; i < n; i++) {
+        const window_row *row = &self->windows.items[i];
+        company[i] = row->company;
+        usage_point[i] = row->usage_point;
+        account[i] = row->account;
+        purse[i] = row->purse;
+        version[i] = row->version_num;
+        partition[i] = row->partition;
+        from[i] = row->window.from;
+        to[i] = row->window.to;
+        state[i] = row->state;
+        is_closed[i] = row->is_closed;
+        average_w[i] = row->demand.average_w;
+        register_w[i] = row->demand.register_w;
+        active[i] = row->demand.active;
+        reactive[i] = row->demand.reactive;
+        contracted_va[i] = row->contracted_va;
+    }
+    err_t err =
+        db_exec(conn, &SQL_WINDOW_PUT,
+                DB_PARAMS(DB_I32_ARRAY(company, n), DB_I64_ARRAY(usage_point, n), DB_I64_ARRAY(account, n), DB_I64_ARRAY(purse, n),
+                          DB_I64_ARRAY(version, n), DB_I16_ARRAY(partition, n), DB_TIME_ARRAY(from, n), DB_TIME_ARRAY(to, n),
+                          DB_BYTES_ARRAY(state, n), DB_BOOL_ARRAY(is_closed, n), DB_I64_ARRAY(average_w, n), DB_I64_ARRAY(register_w, n),
+                          DB_I64_ARRAY(active, n), DB_I64_ARRAY(reactive, n), DB_I64_ARRAY(contracted_va, n), DB_TIME(self->now)),
+                NULL);
+    return done(conn, err, "window_close", out_fault);
+}
+
 err_t effects_post_rare(const effects *self, db *conn, fault *out_fault) {
     err_t err = post_quarantine(self, conn, out_fault);
     if (!err) err = post_dead(self, conn, out_fault);
     if (!err) err = post_checkpoints(self, conn, out_fault);
     if (!err) err = post_days(self, conn, out_fault);
+    if (!err) err = post_windows(self, conn, out_fault);
     if (!err)
         err =
             done(conn, replay_rows_put(conn, self->memory, self->replays.items, self->replays.len, self->now), "replay_request", out_fault);

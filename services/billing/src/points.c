@@ -113,6 +113,7 @@ static err_t take_row(point_entry *entry, const db_rows *rows, size_t row, fault
     entry->account = point.account;
     entry->purse = point.purse;
     entry->epoch = point.epoch;
+    entry->estimated_since = point.estimated_since;
     return ERR_OK;
 }
 

@@ -14,6 +14,7 @@ typedef struct point_entry {
     int64_t account;
     int64_t purse;
     int32_t epoch;
+    instant_ms estimated_since;
     instant_ms day_start;  // local day of the last reading; INSTANT_MIN before the first
     int64_t day_quantity;
     int64_t day_amount;

@@ -28,6 +28,7 @@ bool poll_take_register(meter_poll *self, const stored_record *record) {
         self->charging.quality = reading->quality;
         self->charging.flags = reading->flags;
     }
+    charging_poll_take(&self->charging, reading->reg, reading->value);
     int tariff_number = register_tariff_number(reading->reg);
     // Period registers count only while they come without a gap: t1, t2, t3 …
     if (tariff_number > 0 && (uint32_t)tariff_number == self->charging.register_count + 1)

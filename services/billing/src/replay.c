@@ -83,6 +83,7 @@ static void take_outcome(replay *self) {
         owner->amount += piece->amount;
         owner->quantity += piece->quantity;
     }
+    effects_take_windows(self->out, self->setup, &self->outcome);
     if (!self->outcome.asks_checkpoint) return;
     vec_push(&self->out->checkpoints, ((checkpoint_row){self->asked->company, self->asked->usage_point, self->point.account,
                                                         self->outcome.checkpoint_from, pack(self, &self->outcome.before)}));

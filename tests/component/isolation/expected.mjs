@@ -11,6 +11,7 @@ table                        ingest   billing  payments control  alerts   api   
 penstock.schema_version      -        -        -        -        -        -        -        -        -
 core.account                 -        r        -        -        -        r        -        raw      r
 core.agreement               -        r        -        -        -        r        -        raw      -
+core.agreement_heads         -        r        -        -        -        r        -        raw      -
 core.agreement_room          -        -        -        -        -        r        -        raw      -
 core.audit                   -        -        -        -        -        ra       -        ra       -
 core.calendar_day            r        r        -        -        -        r        -        raw      -
@@ -24,6 +25,7 @@ core.gateway_port            r        -        -        -        -        r     
 core.legal_entity            -        -        -        -        -        r        -        raw      -
 core.meter                   r        r        -        -        -        r        -        raw      -
 core.meter_model             r        r        -        -        -        r        -        raw      -
+core.meter_replacement       -        -        -        -        -        r        -        ra       -
 core.operator                -        -        -        -        -        r        -        raw      -
 core.operator_role           -        -        -        -        -        r        -        raw      -
 core.place                   -        r        -        -        -        r        -        raw      -
@@ -31,6 +33,7 @@ core.property                r        r        -        -        -        r     
 core.property_calendar_day   -        r        -        -        -        r        -        raw      -
 core.property_seller         -        r        -        -        -        r        -        raw      -
 core.purse                   -        r        -        -        -        r        -        raw      r
+core.sales_policy            -        -        -        -        -        r        -        raw      -
 core.tariff                  -        r        -        -        -        r        -        raw      -
 core.tariff_assignment       -        r        -        -        -        r        -        raw      -
 core.tariff_version          -        r        -        -        -        r        -        ra       -
@@ -42,16 +45,20 @@ ingest.gateway_counter       raw      -        -        -        -        r     
 ingest.gateway_session       raw      -        -        -        -        r        -        r        -
 ingest.inbox                 rad      -        -        -        -        -        -        -        -
 ingest.last_value            raw      -        -        -        -        r        -        r        -
+ingest.line_command          rawd     -        -        -        -        r        -        r        -
 ingest.meter_contact         raw      -        -        -        -        r        -        r        -
 ingest.outbox                rawd     -        -        r        r        r        r        r        -
+ingest.phase_alarm           raw      -        -        -        -        r        -        r        -
 ingest.reading_block         ra       r        -        -        -        -        -        ra       -
 ingest.refused_reading       ra       -        -        -        -        r        -        r        -
 ingest.replica               rawd     -        -        -        -        -        -        r        -
+ingest.supply_state          raw      -        -        -        -        r        -        r        -
 billing.block_claim          -        rad      -        -        -        -        -        r        -
 billing.charge               -        ra       -        -        -        r        -        r        -
 billing.day                  -        raw      -        -        -        r        -        r        -
 billing.day_request          -        rawd     -        -        -        -        -        r        -
 billing.dead_letter          -        raw      -        -        -        r        -        r        -
+billing.gap                  -        ra       -        -        -        r        -        r        -
 billing.inbox                -        rad      -        -        -        -        -        -        -
 billing.outbox               -        rawd     -        r        r        r        r        r        a
 billing.partition_floor      -        raw      -        -        -        -        -        r        -
@@ -65,12 +72,17 @@ billing.replica              r        rawd     -        -        -        -     
 billing.tier_window          -        raw      -        -        -        r        -        r        -
 billing.transfer             -        ra       -        -        -        r        -        r        ra
 billing.transfer_permission  -        -        -        -        -        -        -        -        r
+billing.window_close         -        raw      -        -        -        r        -        r        -
 api.event_feed               -        -        -        -        -        rawd     rad      r        -
 api.idempotency              -        -        -        -        -        rawd     rd       r        -
 api.inbox                    -        -        -        -        -        -        rad      -        -
 api.login_delay              -        -        -        -        -        rawd     rd       r        -
 api.outbox                   r        -        r        r        r        rawd     rwd      r        -
 api.read_request             -        -        -        -        -        ra       rwd      r        -
+api.bulk_sale                -        -        -        -        -        raw      -        r        -
+api.bulk_sale_row            -        -        -        -        -        raw      -        r        -
+api.receipt_series           -        -        -        -        -        raw      -        r        -
+api.sale                     -        -        -        -        -        raw      rw       r        -
 api.session                  -        -        -        -        -        rawd     rd       r        -
 payments.inbox               -        -        rad      -        -        -        -        -        -
 payments.outbox              -        -        rawd     r        r        r        r        r        -
@@ -84,6 +96,9 @@ alerts.outbox                -        -        -        -        rawd     r     
 const COLUMN_GRANTS = `
 core.company.code            door r
 core.company.company_id      door r
+core.gateway.company_id      billing r
+core.gateway.num             billing r
+core.gateway.poll_interval_s billing r
 core.operator.change_seq     api w
 core.operator.locale         api w
 core.purse.alarm_1_micro     api w
@@ -116,6 +131,9 @@ api                          ingest payments control alerts api worker admin doo
 // The version of the schema is everybody's to read.
 export const PUBLIC_GRANTS = ['penstock.schema_version r'];
 
+// The numbers of postings made one by one.
+export const SEQUENCE_GRANTS = ['billing.transfer_num_seq is granted to penstock_door'];
+
 // Name, who may call it, and for functions that run as their owner, who that is.
 const FUNCTIONS = `
 penstock.current_company     -               ingest billing payments control alerts api admin door
@@ -128,12 +146,15 @@ billing.credit_level         -               billing admin door
 billing.drop_expired         penstock_owner  billing
 billing.lock_purse           penstock_door   api admin
 billing.open_purse           penstock_door   api admin
+billing.transfer_num         penstock_door   api payments admin
 billing.post_transfers       penstock_door   api admin
+ingest.command_kind          -               ingest
+ingest.session_lives         -               ingest
 `;
 
 // Workers that serve all companies, by schema; one table may have fewer.
 export const WORKERS = { core: ['ingest', 'billing', 'admin'], ingest: ['ingest', 'admin'], billing: ['billing', 'admin'], payments: ['payments', 'admin'], control: ['control', 'admin'], alerts: ['alerts', 'admin'], api: ['api_worker', 'admin'] };
-export const WORKERS_OF = { 'core.audit': ['admin'] };
+export const WORKERS_OF = { 'core.agreement_heads': ['billing', 'admin'], 'core.meter_replacement': ['admin'], 'core.audit': ['admin'], 'core.sales_policy': ['admin'] };
 // Policies beyond these: a consumer's sweep reads the producers' outboxes; log-in turns a code into a number.
 export const FURTHER_POLICIES = [
   'core.company penstock_door SELECT true',
@@ -191,6 +212,7 @@ export const KEYS_WITHOUT_COMPANY = {
   'billing.purse.purse_num_pk': 'the purse number of core, unique over all companies',
   'billing.point.point_num_pk': 'the usage point number of core',
   'billing.tier_window.tier_window_usage_point_num_account_num_window_from_pk': 'numbers of core',
+  'billing.window_close.window_close_usage_point_num_account_num_window_from_pk': 'numbers of core',
   'billing.day.day_usage_point_num_day_pk': 'the usage point number of core',
   'billing.replay_request.replay_request_usage_point_num_pk': 'the usage point number of core',
   'billing.day_request.day_request_usage_point_num_day_pk': 'the usage point number of core',

@@ -49,7 +49,7 @@ with compared as (
                 when t.amount_micro <> abs(c.amount_micro) then 'moves another amount'
                 when c.amount_micro > 0 and (t.debit_class, t.debit_num) is distinct from (1::smallint, c.purse_num) then 'debits another account'
                 when c.amount_micro < 0 and (t.credit_class, t.credit_num) is distinct from (1::smallint, c.purse_num) then 'credits another account'
-                when t.kind <> case c.kind when 0 then 1 else 9 end then 'is of another kind' end as fault
+                when t.kind <> case c.kind when 1 then 9 else 1 end then 'is of another kind' end as fault
     from (select * from billing.charge where amount_micro <> 0 and account_num <> 0 and ($1::integer is null or company_id = $1)) c
     full join (select * from billing.transfer where kind in (1, 9) and ($1::integer is null or company_id = $1)) t on t.id = c.id)
 select count(*), count(fault), min(format('%s %s', id, fault)) filter (where fault is not null) from compared
@@ -77,12 +77,12 @@ select count(*), count(*) filter (where postings <> 1 or transfers <> 1),
 from compared
 
 -- name: verify_corrections
--- A correction names a base charge of the same usage point.
+-- A correction names a base charge of the same usage point, or the close of a tier window.
 select count(*), count(*) filter (where b.id is null),
        min(format('correction %s names %s, which is no base charge of its usage point', c.id, coalesce(c.corrects::text, 'nothing')))
            filter (where b.id is null)
 from billing.charge c
-left join billing.charge b on b.usage_point_num = c.usage_point_num and b.id = c.corrects and b.kind = 0
+left join billing.charge b on b.usage_point_num = c.usage_point_num and b.id = c.corrects and (b.kind = 0 or (b.kind = 2 and c.cause = 3))
 where c.kind = 1 and ($1::integer is null or c.company_id = $1)
 
 -- name: verify_readings
@@ -125,7 +125,7 @@ order by p.num
 -- name: verify_point_charges
 select c.id, c.kind, c.account_num, c.channel_num, c.epoch, c.from_at, c.to_at, c.from_value, c.to_value, c.quantity, c.amount_micro,
        c.tariff_version_num
-from billing.charge c where c.usage_point_num = $1 order by c.kind, c.from_at, c.id
+from billing.charge c where c.usage_point_num = $1 and c.cause <> 3 order by c.kind, c.from_at, c.id
 
 -- name: verify_claimed_records
 -- How many records the blocks hold that were claimed in the last two days.
@@ -151,3 +151,24 @@ select w.ordinal
 from unnest($1::integer[], $2::bigint[], $3::smallint[], $4::timestamptz[], $5::bigint[]) as w (ordinal, channel_num, register, read_at, value)
 where not exists (select from billing.reading r
                   where r.channel_num = w.channel_num and r.read_at = w.read_at and r.register = w.register and r.value = w.value)
+
+-- name: verify_closes
+-- What closed tier windows is what their rows say was posted, and nothing else.
+with charged as (
+    select c.usage_point_num, c.account_num, c.from_at, sum(c.amount_micro)::bigint as amount, count(*) filter (where c.kind = 2) as firsts
+    from billing.charge c where c.cause = 3 and ($1::integer is null or c.company_id = $1)
+    group by c.usage_point_num, c.account_num, c.from_at),
+compared as (
+    select coalesce(w.usage_point_num, c.usage_point_num) as num, coalesce(w.window_from, c.from_at) as window_from,
+           coalesce(w.posted_micro, 0) as posted, coalesce(c.amount, 0) as amount, coalesce(c.firsts, 0) as firsts
+    from (select * from billing.window_close where $1::integer is null or company_id = $1) w
+    full join charged c
+        on c.usage_point_num = w.usage_point_num and c.account_num = w.account_num and c.from_at = w.window_from)
+select count(*), count(*) filter (where posted <> amount or firsts > 1),
+       min(format('usage point %s, window from %s: posted %s, charged %s in %s closes', num, window_from, posted, amount, firsts))
+           filter (where posted <> amount or firsts > 1)
+from compared
+
+-- name: verify_point_windows
+select w.account_num, w.window_from, w.state, w.requested_at is not null, w.posted_micro
+from billing.window_close w where w.usage_point_num = $1 order by w.window_from, w.account_num

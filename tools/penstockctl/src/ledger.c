@@ -19,6 +19,7 @@ static const set_check SETS[] = {
     {"each charge has its transfer", &SQL_VERIFY_CHARGE_TRANSFERS, false},
     {"charges and transfers exist once", &SQL_VERIFY_UNIQUE_IDS, false},
     {"postings and their transfers agree", &SQL_VERIFY_POSTINGS, false},
+    {"closes of tier windows are posted once", &SQL_VERIFY_CLOSES, false},
     {"corrections name their base", &SQL_VERIFY_CORRECTIONS, false},
     {"readings are stored once", &SQL_VERIFY_READINGS, false},
     {"claimed blocks exist once", &SQL_VERIFY_BLOCKS, true},
@@ -103,6 +104,7 @@ static int ledger_verify(const char *code) {
     check_print(&points.position, &differences);
     check_print(&points.copies, &differences);
     check_print(&points.rating, &differences);
+    check_print(&points.closes, &differences);
     printf("%-44s %12lld\n", "readings charged again", (long long)points.readings);
     printf("%-44s %12lld\n", "usage points left out: they wait", (long long)points.waiting);
     printf("%s\n", differences ? "the ledger DIFFERS" : "the ledger is proven");

@@ -46,6 +46,7 @@ typedef struct verifier {
     charging_outcome outcome;
     charge_list charges;
     size_t base_count;  // base charges come first
+    closed_windows closed;
 } verifier;
 
 static err_t point_verify(verifier *self, const point_row *point);
@@ -71,6 +72,7 @@ static err_t batch_verify(verifier *self, const point_row *points, size_t count,
 err_t verify_points_run(db *conn, int32_t company, instant_ms now, verify_points *out) {
     *out = (verify_points){.tiling = {.name = "base charges tile each usage point"},
                            .rating = {.name = "charging again gives the same amounts"},
+                           .closes = {.name = "closing tier windows again comes to the same"},
                            .position = {.name = "points stand at their last reading"},
                            .copies = {.name = "packed days hold what was read"}};
     AUTO_ZONE_SET zones = zone_set_new(SV(ZONE_FILES_FOLDER));
@@ -96,6 +98,7 @@ err_t verify_points_run(db *conn, int32_t company, instant_ms now, verify_points
     }
     charging_outcome_done(&self.outcome);
     vec_done(&self.charges);
+    vec_done(&self.closed);
     return err;
 }
 
@@ -218,6 +221,7 @@ static err_t rating_check(verifier *self, const point_row *point, const charging
     if (polls.contradictions)
         verify_differ(&self->out->copies, "%zu readings of usage point %lld differ between row and packed day", polls.contradictions,
                       (long long)point->num);
+    vec_clear(&self->closed);
     rerun run = {.is_strict = self->base_count == self->charges.len};
     charging_point again;
     charging_point_init(&again);
@@ -225,6 +229,7 @@ static err_t rating_check(verifier *self, const point_row *point, const charging
         vec_clear(&self->outcome.pieces);
         charging_answer answer = charging_apply(setup, self->cache, &again, &polls.list.items[i], &self->outcome);
         self->out->readings++;
+        closed_windows_take(&self->closed, setup, &self->outcome);
         if (answer != CHARGING_CHARGED && answer != CHARGING_IGNORED)
             verify_differ(&self->out->rating, "the stored reading of usage point %lld at %lld would be %s", (long long)point->num,
                           (long long)polls.list.items[i].at, charging_answer_text(answer));
@@ -244,7 +249,7 @@ static err_t rating_check(verifier *self, const point_row *point, const charging
             verify_differ(&self->out->rating, "account %lld at usage point %lld was charged for %lld more than its readings give",
                           (long long)run.sums.account[i], (long long)point->num, (long long)run.sums.quantity[i]);
     }
-    return ERR_OK;
+    return closed_windows_verify(self->conn, point->num, &self->closed, &self->out->closes);
 }
 
 static err_t point_verify(verifier *self, const point_row *point) {

@@ -7,8 +7,10 @@
 
 #include "base/instant.h"
 #include "calendar/zone.h"
+#include "charging/profile.h"
 #include "ledger/ledger.h"
 #include "metering/plausible.h"
+#include "rating/rating.h"
 #include "rating/tariff.h"
 
 #define CHARGING_REGISTERS_MAX 5  // period registers t1…t5
@@ -20,19 +22,30 @@ typedef struct charging_installation {
     instant_ms from;
     instant_ms to;  // INSTANT_MAX while installed
     int64_t opening_value;
-    int64_t closing_value;  // −1 while installed
-    int32_t ratio_num;      // usage = register difference × ratio_num / ratio_den
+    int64_t closing_value;     // −1 while installed
+    bool has_estimated_close;  // nobody could read closing_value: what was used up to it is an estimate
+    int32_t ratio_num;         // usage = register difference × ratio_num / ratio_den
     int32_t ratio_den;
     reading_limits limits;  // in register units, before the ratio
     size_t period_count;    // 0: the meter's period registers do not follow any tariff
     sv periods[CHARGING_REGISTERS_MAX];
 } charging_installation;
 
+typedef struct charging_heads {
+    instant_ms from;
+    int32_t heads;
+} charging_heads;
+
+// Terms that change while an account holds the point begin a row of their own; the same account goes on in it.
 typedef struct charging_holder {
     int64_t account;
     int64_t purse;
     instant_ms from;
     instant_ms to;
+    instant_ms opened_at;   // of the account, whatever it held when; 0: unknown, long ago
+    int64_t contracted_va;  // contracted capacity; 0: none
+    size_t heads_count;
+    const charging_heads *heads;  // of its agreement, rising; before the first one the first one counts
 } charging_holder;
 
 // From `from` until the next one's `from`. The tariff is NULL while none applies.
@@ -58,9 +71,17 @@ typedef struct charging_setup {
     const charging_holder *holders;
     size_t version_count;
     const charging_version *versions;
+    int64_t gap_after_ms;  // a longer stretch without readings is a gap from now on; 0: none is
+    size_t profile_count;
+    const charging_profile *profiles;  // of the gaps seen so far
 } charging_setup;
 
 // The installation of `channel` that covers `at`; NULL when there is none.
 const charging_installation *charging_installation_at(const charging_setup *self, int64_t channel, instant_ms at);
 const charging_holder *charging_holder_at(const charging_setup *self, instant_ms at);
 const charging_version *charging_version_at(const charging_setup *self, instant_ms at);
+// The gap that [from, to) is, or is a part of; NULL when it is none.
+const charging_profile *charging_profile_of(const charging_setup *self, instant_ms from, instant_ms to);
+// Whose tier edges count in the tier window that holds `at`. Heads are those of the window's first instant (of the
+// account's, where it was opened inside it): a change takes effect with the next window.
+rating_holder charging_holder_facts(const charging_holder *self, const tariff *version, instant_ms at);

@@ -38,6 +38,11 @@ const char *setups_fault(const setups *self, int64_t usage_point);
 void setups_forget(setups *self, int32_t company);
 void setups_forget_all(setups *self);
 
+// A gap that was stored after the point was loaded; a point that is not loaded will find it.
+void setups_add_gap(setups *self, int64_t usage_point, const charging_profile *gap);
+// The transaction that was to store it did not commit.
+void setups_drop_gap(setups *self, int64_t usage_point, instant_ms from, instant_ms to);
+
 // The usage points that channels measure: pairs (channel, usage point) appended to `out`, ordered by channel.
 typedef struct setups_channel_point {
     int64_t channel;
