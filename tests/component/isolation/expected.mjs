@@ -10,35 +10,36 @@ const GRANTS = `
 table                        ingest   billing  payments control  alerts   api      worker   admin    door
 penstock.schema_version      -        -        -        -        -        -        -        -        -
 core.account                 -        r        -        -        -        r        -        raw      r
-core.agreement               -        r        -        -        -        r        -        raw      -
+core.agreement               -        r        -        -        -        r        -        raw      r
 core.agreement_heads         -        r        -        -        -        r        -        raw      -
 core.agreement_room          -        -        -        -        -        r        -        raw      -
 core.audit                   -        -        -        -        -        ra       -        ra       -
-core.calendar_day            r        r        -        -        -        r        -        raw      -
-core.change_seq              r        r        -        -        -        raw      -        raw      -
-core.channel                 r        r        -        -        -        r        -        raw      -
-core.channel_installation    r        r        -        -        -        r        -        raw      -
+core.calendar_day            r        r        -        -        -        r        -        raw      r
+core.change_seq              r        r        -        r        -        raw      -        raw      -
+core.channel                 r        r        -        -        -        r        -        raw      r
+core.channel_installation    r        r        -        -        -        r        -        raw      r
 core.company                 r        r        -        -        -        r        -        raw      -
 core.customer                -        -        -        -        -        r        -        raw      -
 core.gateway                 r        -        -        -        -        r        -        raw      -
 core.gateway_port            r        -        -        -        -        r        -        raw      -
 core.legal_entity            -        -        -        -        -        r        -        raw      -
 core.meter                   r        r        -        -        -        r        -        raw      -
-core.meter_model             r        r        -        -        -        r        -        raw      -
+core.meter_model             r        r        -        -        -        r        -        raw      r
 core.meter_replacement       -        -        -        -        -        r        -        ra       -
 core.operator                -        -        -        -        -        r        -        raw      -
 core.operator_role           -        -        -        -        -        r        -        raw      -
 core.place                   -        r        -        -        -        r        -        raw      -
-core.property                r        r        -        -        -        r        -        raw      -
-core.property_calendar_day   -        r        -        -        -        r        -        raw      -
+core.property                r        r        -        -        -        r        -        raw      r
+core.property_calendar_day   -        r        -        -        -        r        -        raw      r
 core.property_seller         -        r        -        -        -        r        -        raw      -
 core.purse                   -        r        -        -        -        r        -        raw      r
 core.sales_policy            -        -        -        -        -        r        -        raw      -
+core.switching_policy        -        -        -        -        -        raw      -        raw      r
 core.tariff                  -        r        -        -        -        r        -        raw      -
-core.tariff_assignment       -        r        -        -        -        r        -        raw      -
-core.tariff_version          -        r        -        -        -        r        -        ra       -
-core.usage_point             r        r        -        -        -        r        -        raw      -
-core.usage_point_account     -        r        -        -        -        r        -        raw      -
+core.tariff_assignment       -        r        -        -        -        r        -        raw      r
+core.tariff_version          -        r        -        -        -        r        -        ra       r
+core.usage_point             r        r        -        -        -        r        -        raw      r
+core.usage_point_account     -        r        -        -        -        r        -        raw      r
 ingest.device_event          ra       -        -        -        -        r        -        r        -
 ingest.gateway_contact       raw      -        -        -        -        r        -        r        -
 ingest.gateway_counter       raw      -        -        -        -        r        -        r        -
@@ -62,7 +63,7 @@ billing.gap                  -        ra       -        -        -        r     
 billing.inbox                -        rad      -        -        -        -        -        -        -
 billing.outbox               -        rawd     -        r        r        r        r        r        a
 billing.partition_floor      -        raw      -        -        -        -        -        r        -
-billing.point                -        raw      -        -        -        r        -        r        -
+billing.point                -        raw      -        -        -        r        -        r        r
 billing.posting              -        r        -        -        -        r        -        r        ra
 billing.purse                -        raw      -        -        -        r        -        r        raw
 billing.quarantine           -        raw      -        -        -        r        -        r        -
@@ -86,8 +87,19 @@ api.sale                     -        -        -        -        -        raw   
 api.session                  -        -        -        -        -        rawd     rd       r        -
 payments.inbox               -        -        rad      -        -        -        -        -        -
 payments.outbox              -        -        rawd     r        r        r        r        r        -
+control.alarm                -        -        -        ra       -        r        -        r        r
+control.batch                -        -        -        raw      -        r        -        r        raw
+control.command              -        -        -        raw      -        r        -        r        rw
+control.desired              -        -        -        raw      -        r        -        r        raw
+control.force_on             -        -        -        raw      -        r        -        r        r
+control.freeze               -        -        -        ra       -        r        -        r        raw
+control.limiter              -        -        -        r        -        r        -        r        raw
+control.parameter            -        -        -        raw      -        r        -        r        raw
+control.purse                -        -        -        raw      -        r        -        r        r
+control.refusal              -        -        -        raw      -        r        -        r        ra
+control.request              -        -        -        raw      -        r        -        r        raw
 control.inbox                -        -        -        rad      -        -        -        -        -
-control.outbox               r        -        -        rawd     r        r        r        r        -
+control.outbox               r        -        -        rawd     r        r        r        r        a
 alerts.inbox                 -        -        -        -        rad      -        -        -        -
 alerts.outbox                -        -        -        -        rawd     r        r        r        -
 `;
@@ -99,6 +111,18 @@ core.company.company_id      door r
 core.gateway.company_id      billing r
 core.gateway.num             billing r
 core.gateway.poll_interval_s billing r
+core.gateway.company_id      door r
+core.gateway.disabled_at     door r
+core.gateway.kind            door r
+core.gateway.num             door r
+core.meter.company_id        door r
+core.meter.gateway_num       door r
+core.meter.model_num         door r
+core.meter.num               door r
+core.meter.removed_at        door r
+core.operator.company_id     door r
+core.operator.disabled_at    door r
+core.operator.num            door r
 core.operator.change_seq     api w
 core.operator.locale         api w
 core.purse.alarm_1_micro     api w
@@ -148,16 +172,39 @@ billing.lock_purse           penstock_door   api admin
 billing.open_purse           penstock_door   api admin
 billing.transfer_num         penstock_door   api payments admin
 billing.post_transfers       penstock_door   api admin
+core.is_cut_windows          -               api admin
+core.is_switching_schedule   -               api admin
+control.policy_of            -               api admin door
+control.refusal_of           -               control door
+control.day_kind             -               api door
+control.is_in_window         -               api door
+control.next_window          -               api door
+control.scheduled_state      -               door
+control.tariff_changed_at    -               door
+control.is_person            -               door
+control.facts_of             penstock_door   control
+control.open_point           penstock_door   control
+control.points_of_purse      penstock_door   control
+control.point_of_channel     penstock_door   control
+control.unwatched_points     penstock_door   control
+control.wake_read            penstock_door   control
+control.sync_parameters      penstock_door   control
+control.claim_switch_off     penstock_door   ingest
+control.submit_request       penstock_door   api admin
+control.propose_batch        penstock_door   api admin
+control.decide_batch         penstock_door   api admin
+control.release_freeze       penstock_door   api admin
 ingest.command_kind          -               ingest
 ingest.session_lives         -               ingest
 `;
 
 // Workers that serve all companies, by schema; one table may have fewer.
 export const WORKERS = { core: ['ingest', 'billing', 'admin'], ingest: ['ingest', 'admin'], billing: ['billing', 'admin'], payments: ['payments', 'admin'], control: ['control', 'admin'], alerts: ['alerts', 'admin'], api: ['api_worker', 'admin'] };
-export const WORKERS_OF = { 'core.agreement_heads': ['billing', 'admin'], 'core.meter_replacement': ['admin'], 'core.audit': ['admin'], 'core.sales_policy': ['admin'] };
+export const WORKERS_OF = { 'core.switching_policy': ['admin'], 'core.agreement_heads': ['billing', 'admin'], 'core.meter_replacement': ['admin'], 'core.audit': ['admin'], 'core.sales_policy': ['admin'] };
 // Policies beyond these: a consumer's sweep reads the producers' outboxes; log-in turns a code into a number.
 export const FURTHER_POLICIES = [
   'core.company penstock_door SELECT true',
+  'core.change_seq penstock_control SELECT true',
   'billing.outbox penstock_api_worker SELECT true',
   'ingest.outbox penstock_api_worker SELECT true',
   'api.outbox penstock_ingest SELECT true',
