@@ -28,11 +28,6 @@ where company_id = $1 and gateway_num = $2 and epoch = $3 and closed_at is null;
 -- At the end of a process: those of its replica number that began in its time.
 update ingest.gateway_session set closed_at = $3 where replica = $1 and connected_at >= $2 and closed_at is null;
 
--- name: session_holder
--- Whether somebody serves the gateway and heard it since $3.
-select replica from ingest.gateway_session
-where company_id = $1 and gateway_num = $2 and closed_at is null and last_seen_at >= $3;
-
 -- name: contact_lost_gateways
 select gateway_num from ingest.gateway_contact where lost_since is not null;
 

@@ -3,11 +3,9 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "base/json_text.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "contacts.h"
-#include "contracts/events.h"
 #include "ingest.h"
 #include "ingest_sql.h"
 #include "links/link.h"
@@ -19,13 +17,12 @@
 #define PARTITIONS_EVERY_MS HOUR_MS
 #define PARTITIONS_AHEAD_DAYS 14
 
-typedef enum task_kind { TASK_CLAIM, TASK_SEEN, TASK_CLOSED, TASK_RESULT, TASK_EVENT } task_kind;
+typedef enum task_kind { TASK_CLAIM, TASK_SEEN, TASK_CLOSED, TASK_EVENT } task_kind;
 
 typedef struct task {
     task_kind kind;
     session_claim session;
-    read_request request;
-    char text[64];  // reason of a result (empty: done), kind of an event
+    char text[64];  // kind of an event
     char detail[200];
     instant_ms at;
     const registry_gateway *gateway;
@@ -95,12 +92,6 @@ void bookkeeper_session_closed(bookkeeper *self, const session_claim *session) {
     (void)hand_over(self, &(task){.kind = TASK_CLOSED, .session = *session});
 }
 
-void bookkeeper_read_result(bookkeeper *self, const read_request *request, const char *reason, instant_ms at) {
-    task what = {.kind = TASK_RESULT, .request = *request, .at = at};
-    sv_copy_truncated(sv_of(reason), what.text, sizeof what.text);
-    (void)hand_over(self, &what);
-}
-
 void bookkeeper_event(bookkeeper *self, const device_event *event) {
     task what = {.kind = TASK_EVENT, .gateway = event->gateway, .meter = event->meter, .at = service_now(self->app->svc)};
     sv_copy_truncated(sv_of(event->kind), what.text, sizeof what.text);
@@ -157,29 +148,6 @@ static err_t do_closed(bookkeeper *self, const session_claim *session) {
                    NULL);
 }
 
-static err_t do_result(bookkeeper *self, const task *what) {
-    const read_request *request = &what->request;
-    char command[UUID_TEXT_LEN + 1];
-    char at[INSTANT_TEXT_MAX];
-    uuid_format(request->command, command);
-    instant_format(what->at, 0, at);
-    AUTO(buf) payload;
-    buf_init(&payload, 400);
-    buf_addf(&payload, "{\"command\":\"%s\",\"meter\":%lld,\"channel\":%lld,\"%s\":", command, (long long)request->meter,
-             (long long)request->channel, what->text[0] ? "reason" : "at");
-    json_text_add(&payload, sv_of(what->text[0] ? what->text : at));
-    buf_add_byte(&payload, '}');
-    AUTO(db_tx) tx = {0};
-    event_type type = what->text[0] ? EVENT_READ_FAILED : EVENT_READ_DONE;
-    err_t err = db_begin(self->conn, &tx);
-    if (!err)
-        err = ingest_event_write(self->app, self->conn,
-                                 &(ingest_event){request->company, (int)type, request->meter, 0, request->meter, buf_view(&payload)});
-    if (!err) err = db_commit(&tx);
-    if (!err) service_ring_relay(self->app->svc);
-    return err;
-}
-
 static err_t do_event(bookkeeper *self, const task *what) {
     db_param meter = what->meter ? DB_I64(what->meter->num) : DB_NULL;
     return db_exec(self->conn, &SQL_DEVICE_EVENT_INSERT,
@@ -193,7 +161,6 @@ static err_t do_task(bookkeeper *self, task *what) {
         case TASK_CLAIM: return do_claim(self, &what->session);
         case TASK_SEEN: return do_seen(self, &what->session);
         case TASK_CLOSED: return do_closed(self, &what->session);
-        case TASK_RESULT: return do_result(self, what);
         case TASK_EVENT: return do_event(self, what);
     }
     return ERR_INTERNAL;

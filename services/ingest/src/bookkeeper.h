@@ -1,4 +1,4 @@
-// Writes what is not a reading: sessions of links, contacts, last values, device events, answers to commands. One
+// Writes what is not a reading: sessions of links, contacts, last values, device events. One
 // thread with its own connection, so that a loop that serves sockets never waits for the database. Everything handed
 // over is bounded; what does not fit is refused (claims) or dropped and counted (all else).
 #pragma once
@@ -22,16 +22,6 @@ typedef struct session_claim {
     int64_t epoch;
 } session_claim;
 
-// A reading somebody asked for.
-typedef struct read_request {
-    uuid command;
-    int32_t company;
-    int64_t gateway;
-    int64_t meter;
-    int64_t channel;
-    instant_ms asked_at;
-} read_request;
-
 bookkeeper *bookkeeper_new(struct ingest *app);
 void bookkeeper_free(bookkeeper *self);
 void bookkeeper_run(service *svc, void *self);
@@ -41,9 +31,6 @@ bool bookkeeper_claim(bookkeeper *self, const session_claim *claim);
 // The session is alive; if another replica took it meanwhile, ingest_link.claimed says so with is_granted false.
 void bookkeeper_session_seen(bookkeeper *self, const session_claim *session);
 void bookkeeper_session_closed(bookkeeper *self, const session_claim *session);
-
-// `reason` NULL: done, journaled at `at`.
-void bookkeeper_read_result(bookkeeper *self, const read_request *request, const char *reason, instant_ms at);
 
 // An event without consequence elsewhere: it is kept and shown. `kind` and `detail` (a JSON object) are copied.
 typedef struct device_event {

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "contracts/events.h"
 #include "ingest_sql.h"
+#include "supply.h"
 
 #define VALUES_A_SECOND 2000
 #define CONTACTS_A_SECOND 3000
@@ -213,6 +214,7 @@ static err_t write_values(ingest *app, db *conn) {
                                 DB_I64_ARRAY(c.values.items, n), DB_I16_ARRAY(c.qualities.items, n), DB_TIME_ARRAY(c.read_at.items, n),
                                 DB_TIME_ARRAY(c.received_at.items, n)),
                       NULL);
+    if (!err) err = supply_observe(app, conn, &list);
     if (err) presence_give_back_values(app->presence, &list);
     vec_done(&list);
     return err;

@@ -5,7 +5,7 @@
 #include "contracts/streams.h"
 #include "links/link.h"
 
-#define SCHEMA_VERSION 11
+#define SCHEMA_VERSION 20
 
 static const setting SETTINGS[] = {{.name = "PENSTOCK_INGEST_HTTP_LISTEN",
                                     .kind = SETTING_ADDRESS,
@@ -43,6 +43,18 @@ static const setting SETTINGS[] = {{.name = "PENSTOCK_INGEST_HTTP_LISTEN",
                                     .min = 1,
                                     .max = 86400,
                                     .help = "Seconds beyond two intervals until a silent meter is lost."},
+                                   {.name = "PENSTOCK_INGEST_RELAY_WAIT_S",
+                                    .kind = SETTING_INT,
+                                    .fallback = "10",
+                                    .min = 1,
+                                    .max = 600,
+                                    .help = "Seconds until a relay that took a command must show it."},
+                                   {.name = "PENSTOCK_INGEST_VALVE_WAIT_S",
+                                    .kind = SETTING_INT,
+                                    .fallback = "180",
+                                    .min = 1,
+                                    .max = 1200,
+                                    .help = "Seconds a valve may be on its way before it is stuck."},
                                    {.name = "PENSTOCK_INGEST_LAG_MAX_MS",
                                     .kind = SETTING_INT,
                                     .fallback = "5000",
@@ -57,7 +69,7 @@ static const setting SETTINGS[] = {{.name = "PENSTOCK_INGEST_HTTP_LISTEN",
                                     .help = "Open connections of each listener."},
                                    {0}};
 
-static const service_consumer CONSUMERS[] = {{"read-requests", commands_handle}, {0}};
+static const service_consumer CONSUMERS[] = {{"commands", commands_handle}, {"read-requests", commands_handle_read}, {0}};
 
 static bool has_configuration(service *svc) {
     ingest *app = service_state(svc);
@@ -86,12 +98,14 @@ static err_t start(service *svc, fault *out_fault) {
     app->journal = journal_new(svc, &(journal_options){.queue_records_max = (size_t)settings_int(set, "PENSTOCK_INGEST_RECORDS_WAITING"),
                                                        .queue_entries_max = 20000});
     app->bookkeeper = bookkeeper_new(app);
+    app->dispatcher = dispatcher_new(app);
     metric_gauge_read("penstock_ingest_meters", "Meters that may report", NULL, meters_known, app);
     service_spawn(svc, "registry", registry_run, app->registry);
     service_spawn(svc, "bell", bell_run, app->bell);
     service_spawn(svc, "journal", journal_run, app->journal);
     service_spawn(svc, "pressure", pressure_run, app->pressure);
     service_spawn(svc, "bookkeeper", bookkeeper_run, app->bookkeeper);
+    service_spawn(svc, "dispatcher", dispatcher_run, app->dispatcher);
     for (size_t i = 0; i < link_count(); i++) {
         err_t err = link_at(i)->start(app, i, out_fault);
         if (err) return err;
@@ -107,6 +121,7 @@ static void drain(service *svc) {
 static void stop(service *svc) {
     ingest *app = service_state(svc);
     for (size_t i = 0; i < link_count(); i++) link_at(i)->stop(app, i);
+    dispatcher_free(app->dispatcher);
     bookkeeper_free(app->bookkeeper);
     journal_free(app->journal);
     pressure_free(app->pressure);

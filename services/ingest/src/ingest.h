@@ -3,6 +3,7 @@
 
 #include "bell.h"
 #include "bookkeeper.h"
+#include "dispatcher.h"
 #include "journal.h"
 #include "presence.h"
 #include "pressure.h"
@@ -17,6 +18,7 @@ typedef struct ingest {
     presence *presence;
     pressure *pressure;
     bookkeeper *bookkeeper;
+    dispatcher *dispatcher;
     void *links[8];  // each link's own state, by its place in links.def
 } ingest;
 

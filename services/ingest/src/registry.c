@@ -7,12 +7,15 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "crypto/crypto.h"
 #include "crypto/secret_box.h"
 #include "ingest_sql.h"
+#include "line_order.h"
 #include "table.h"
 
 #define REFRESH_MS 1000
 #define PAGE 2000
+#define PASSWORD_TEXT_MAX 64
 
 typedef struct company_state {
     int32_t company;
@@ -154,6 +157,23 @@ static void open_secret(registry *self, registry_gateway *gateway, uuid id, sv s
     }
     memcpy(gateway->secret, secret.ptr, secret.len);
     gateway->secret_len = secret.len;
+}
+
+bool registry_open_password(const registry *self, int32_t company, uuid meter, sv sealed, uint8_t *out_level, uint8_t out_password[3]) {
+    char id[UUID_TEXT_LEN + 1];
+    uuid_format(meter, id);
+    AUTO(buf) place;
+    AUTO(buf) opened;
+    buf_init(&place, 200);
+    buf_init(&opened, PASSWORD_TEXT_MAX);
+    buf_addf(&place, "core.meter.password_sealed:%s", id);
+    err_t err = self->keys ? crypto_open(self->keys, company, buf_view(&place), sealed, &opened) : ERR_NOT_FOUND;
+    bool is_password = !err && !buf_has_failed(&opened) && line_password_parse(buf_view(&opened), out_level, out_password);
+    if (!is_password)
+        LOG_WARN("a meter's password cannot be opened; it is not switched", LOG_S("meter", id),
+                 LOG_S("why", err ? err_text(err) : "not eight hexadecimal digits"));
+    if (opened.ptr) crypto_wipe(opened.ptr, opened.len);
+    return is_password;
 }
 
 // Often enough that silence is told from a late note, seldom enough that a busy hour is not spent on notes.

@@ -99,6 +99,9 @@ registry_meter *registry_meter_at(const registry *self, const registry_gateway *
 // The channel's number, 0 for none. `ordinal` counts from 1.
 int64_t registry_channel(const registry_meter *meter, int ordinal);
 
+// Opens a meter's control password (level and three bytes). False when it cannot be opened or is none.
+bool registry_open_password(const registry *self, int32_t company, uuid meter, sv sealed, uint8_t *out_level, uint8_t out_password[3]);
+
 // Visits every gateway and meter in use, for the watch over silence.
 void registry_each(registry *self, void *context, void (*gateway)(void *context, registry_gateway *),
                    void (*meter)(void *context, registry_meter *));

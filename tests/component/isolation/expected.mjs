@@ -29,6 +29,7 @@ core.meter_replacement       -        -        -        -        -        r     
 core.operator                -        -        -        -        -        r        -        raw      -
 core.operator_role           -        -        -        -        -        r        -        raw      -
 core.place                   -        r        -        -        -        r        -        raw      -
+core.price_index_month       -        -        -        -        -        r        -        ra       -
 core.property                r        r        -        -        -        r        -        raw      r
 core.property_calendar_day   -        r        -        -        -        r        -        raw      r
 core.property_seller         -        r        -        -        -        r        -        raw      -
@@ -38,6 +39,7 @@ core.switching_policy        -        -        -        -        -        raw   
 core.tariff                  -        r        -        -        -        r        -        raw      -
 core.tariff_assignment       -        r        -        -        -        r        -        raw      r
 core.tariff_version          -        r        -        -        -        r        -        ra       r
+core.tariff_version_index    -        r        -        -        -        r        -        ra       -
 core.usage_point             r        r        -        -        -        r        -        raw      r
 core.usage_point_account     -        r        -        -        -        r        -        raw      r
 ingest.device_event          ra       -        -        -        -        r        -        r        -
@@ -67,7 +69,11 @@ billing.point                -        raw      -        -        -        r     
 billing.posting              -        r        -        -        -        r        -        r        ra
 billing.purse                -        raw      -        -        -        r        -        r        raw
 billing.quarantine           -        raw      -        -        -        r        -        r        -
+billing.rated_version        -        ra       -        -        -        r        -        r        -
 billing.reading              -        ra       -        -        -        r        -        r        -
+billing.recharge_item        -        raw      -        -        -        r        -        ra       -
+billing.recharge_run         -        r        -        -        -        r        -        ra       -
+billing.recharge_share       -        rd       -        -        -        r        -        ra       -
 billing.replay_request       -        rawd     -        -        -        -        -        r        -
 billing.replica              r        rawd     -        -        -        -        -        r        -
 billing.tier_window          -        raw      -        -        -        r        -        r        -
@@ -190,7 +196,7 @@ control.unwatched_points     penstock_door   control
 control.wake_read            penstock_door   control
 control.sync_parameters      penstock_door   control
 control.claim_switch_off     penstock_door   ingest
-control.submit_request       penstock_door   api admin
+control.submit_request       penstock_door   api admin control
 control.propose_batch        penstock_door   api admin
 control.decide_batch         penstock_door   api admin
 control.release_freeze       penstock_door   api admin
@@ -200,7 +206,7 @@ ingest.session_lives         -               ingest
 
 // Workers that serve all companies, by schema; one table may have fewer.
 export const WORKERS = { core: ['ingest', 'billing', 'admin'], ingest: ['ingest', 'admin'], billing: ['billing', 'admin'], payments: ['payments', 'admin'], control: ['control', 'admin'], alerts: ['alerts', 'admin'], api: ['api_worker', 'admin'] };
-export const WORKERS_OF = { 'core.switching_policy': ['admin'], 'core.agreement_heads': ['billing', 'admin'], 'core.meter_replacement': ['admin'], 'core.audit': ['admin'], 'core.sales_policy': ['admin'] };
+export const WORKERS_OF = { 'core.switching_policy': ['admin'], 'core.agreement_heads': ['billing', 'admin'], 'core.tariff_version_index': ['billing', 'admin'], 'core.meter_replacement': ['admin'], 'core.audit': ['admin'], 'core.sales_policy': ['admin'] };
 // Policies beyond these: a consumer's sweep reads the producers' outboxes; log-in turns a code into a number.
 export const FURTHER_POLICIES = [
   'core.company penstock_door SELECT true',
@@ -229,6 +235,7 @@ export const WITHOUT_COMPANY = {
   'penstock.schema_version': 'the schema itself',
   'core.calendar_day': 'one calendar for the platform',
   'core.meter_model': 'kinds of devices, for the platform',
+  'core.price_index_month': 'published once for everybody',
   'ingest.reading_block': 'mixes companies: for ingest and billing, and for the import and audit of the command line',
   'ingest.inbox': 'ids of events only',
   'ingest.replica': 'processes',

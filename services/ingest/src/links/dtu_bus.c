@@ -22,6 +22,7 @@ typedef enum step {
     STEP_NUMBER,
     STEP_ENERGY,
     STEP_TOTAL,
+    STEP_STATUS_WORDS,
     STEP_STATUS,
     STEP_VOLTAGE,
     STEP_CURRENT,
@@ -30,11 +31,11 @@ typedef enum step {
     STEP_COUNT
 } step;
 
-static const uint32_t STEP_ITEMS[STEP_COUNT] = {0x04000402, 0x0001FF00, 0x00010000, 0x04000503,
+static const uint32_t STEP_ITEMS[STEP_COUNT] = {0x04000402, 0x0001FF00, 0x00010000, 0x040005FF, 0x04000503,
                                                 0x0201FF00, 0x0202FF00, 0x0203FF00, 0x0206FF00};
 
 static void ask_next(dtu_link *self);
-static void start_poll(dtu_link *self, size_t meter, const read_request *request);
+static void start_poll(dtu_link *self, size_t meter, const line_order *order);
 
 // ---- the plan ----
 
@@ -98,20 +99,6 @@ static void refresh_plan(dtu_link *self) {
 
 // ---- whose turn it is ----
 
-static bool take_urgent(dtu_link *self) {
-    while (self->urgent.len) {
-        read_request request = self->urgent.items[0];
-        memmove(self->urgent.items, self->urgent.items + 1, --self->urgent.len * sizeof *self->urgent.items);
-        for (size_t i = 0; i < self->plan.len; i++) {
-            if (self->plan.items[i].meter->num != request.meter || self->plan.items[i].channel == 0) continue;
-            start_poll(self, i, &request);
-            return true;
-        }
-        bookkeeper_read_result(self->owner->app->bookkeeper, &request, "unknown_meter", 0);
-    }
-    return false;
-}
-
 static size_t plan_first(const dtu_link *self) {
     size_t first = self->plan.len;
     for (size_t i = 0; i < self->plan.len; i++) {
@@ -139,13 +126,17 @@ static void take_turn(dtu_link *self) {
     self->bus = BUS_IDLE;
     if (self->state != LINK_UP) return;
     refresh_plan(self);
-    if (self->state != LINK_UP || take_urgent(self)) return;
+    if (self->state != LINK_UP || dtu_order_take_turn(self)) return;
     size_t first = next_in_turn(self);
-    int64_t wait_ms = first < self->plan.len ? self->plan.items[first].due_ms - clock_monotonic_ms() : SECOND_MS;
-    if (wait_ms <= 0)
+    int64_t now_ms = clock_monotonic_ms();
+    int64_t due_ms = first < self->plan.len ? self->plan.items[first].due_ms : now_ms + SECOND_MS;
+    if (due_ms <= now_ms) {
         start_poll(self, first, NULL);
-    else
-        dtu_after(self->bus_timer, wait_ms < SECOND_MS ? wait_ms : SECOND_MS);
+        return;
+    }
+    if (due_ms > now_ms + SECOND_MS) due_ms = now_ms + SECOND_MS;
+    if (due_ms > dtu_order_due_ms(self)) due_ms = dtu_order_due_ms(self);
+    dtu_after(self->bus_timer, due_ms > now_ms ? due_ms - now_ms : 0);
 }
 
 // ---- a poll ----
@@ -155,42 +146,65 @@ static bool is_wanted(const dtu_link *self, const dtu_meter *meter, size_t at) {
     if (at == STEP_NUMBER) return !meter->is_checked;
     if (at == STEP_TOTAL) return !self->job.has_energy;
     if (at == STEP_ENERGY) return !self->job.has_energy;
-    return !self->job.is_urgent || at == STEP_STATUS;
+    if (at == STEP_STATUS) return !self->job.has_status;
+    return !self->job.is_urgent || at == STEP_STATUS_WORDS;
 }
 
-static void send_request(dtu_link *self) {
-    dtu_meter *meter = &self->plan.items[self->job.meter];
+void dtu_bus_ask(dtu_link *self, const dlt645_frame *frame) {
     uint8_t bytes[DLT645_PREAMBLE_LEN + DLT645_FRAME_MAX];
-    dlt645_frame frame = dlt645_read(meter->address, self->job.data_id);
-    bufferevent_write(self->socket, bytes, dlt645_frame_encode(&frame, bytes));
+    self->asked = *frame;
+    bufferevent_write(self->socket, bytes, dlt645_frame_encode(frame, bytes));
     self->bus = BUS_ASKING;
     metric_add(self->owner->count.requests, 1);
     dtu_after(self->bus_timer, ANSWER_MS);
 }
 
-static void start_poll(dtu_link *self, size_t meter, const read_request *request) {
+void dtu_bus_end_turn(dtu_link *self) {
+    self->bus = BUS_IDLE;
+    dtu_after(self->bus_timer, 0);  // not from here: many in a row would nest
+}
+
+static void send_request(dtu_link *self) {
+    dlt645_frame frame = dlt645_read(self->plan.items[self->job.meter].address, STEP_ITEMS[self->job.step]);
+    dtu_bus_ask(self, &frame);
+}
+
+static void start_poll(dtu_link *self, size_t meter, const line_order *order) {
     self->has_job = true;
-    self->job = (dtu_job){.meter = meter, .is_urgent = request != NULL};
-    if (request) self->job.request = *request;
+    self->job = (dtu_job){.meter = meter, .is_urgent = order != NULL};
+    if (order) self->job.order = *order;
     dtu_meter *turn = &self->plan.items[meter];
     int64_t jitter_ms = dtu_random_below(turn->interval_ms / 10 + 1) - turn->interval_ms / 20;
     if (turn->is_wrong) turn->is_checked = false;  // it may have been put right
-    if (!request) turn->due_ms = clock_monotonic_ms() + turn->interval_ms + jitter_ms;
+    if (!order) turn->due_ms = clock_monotonic_ms() + turn->interval_ms + jitter_ms;
     ask_next(self);
 }
 
 static void end_poll(dtu_link *self, const char *failure) {
     dtu_meter *meter = &self->plan.items[self->job.meter];
     meter->misses = self->job.was_answered ? 0 : meter->misses + 1;
-    if (self->job.is_urgent && failure) bookkeeper_read_result(self->owner->app->bookkeeper, &self->job.request, failure, 0);
+    if (self->job.is_urgent && failure) {
+        line_result result = line_result_of(&self->job.order, LINE_FAILED, failure);
+        dispatcher_result(self->owner->app->dispatcher, &result);
+    }
     self->has_job = false;
-    self->bus = BUS_IDLE;
-    dtu_after(self->bus_timer, 0);  // not from here: many in a row would nest
+    dtu_bus_end_turn(self);
+}
+
+void dtu_bus_read_now(dtu_link *self, size_t meter, const line_order *order) { start_poll(self, meter, order); }
+
+// An ordinary poll makes way for an order, and comes back where its energy is still missing.
+static bool makes_way(dtu_link *self) {
+    if (self->job.is_urgent || dtu_order_due_ms(self) > clock_monotonic_ms()) return false;
+    if (self->job.was_answered && !self->job.has_energy) self->plan.items[self->job.meter].due_ms = clock_monotonic_ms();
+    end_poll(self, NULL);
+    return true;
 }
 
 // The question at or behind the job's step; the end of the poll when there is none.
 static void ask_next(dtu_link *self) {
     dtu_meter *meter = &self->plan.items[self->job.meter];
+    if (makes_way(self)) return;
     if (meter->is_wrong && meter->is_checked) {
         end_poll(self, "wrong_meter");
         return;
@@ -200,7 +214,6 @@ static void ask_next(dtu_link *self) {
         end_poll(self, self->job.has_energy ? NULL : "not_supported");
         return;
     }
-    self->job.data_id = STEP_ITEMS[self->job.step];
     self->job.tries = 0;
     send_request(self);
 }
@@ -213,6 +226,7 @@ static void next_step(dtu_link *self) {
 // No answer, or one that cannot be: again, or on without. A meter that said nothing at all has its turn no longer.
 static void step_failed(dtu_link *self, const char *failure) {
     const dtu_meter *meter = &self->plan.items[self->job.meter];
+    if (makes_way(self)) return;
     int retries = meter->misses >= HOPELESS_AFTER && !self->job.is_urgent ? 0 : RETRIES;
     if (self->job.tries++ < retries)
         send_request(self);
@@ -224,7 +238,7 @@ static void step_failed(dtu_link *self, const char *failure) {
 
 // ---- answers ----
 
-static void take_number(dtu_link *self, dtu_meter *meter, const dlt645_message *message) {
+void dtu_bus_take_number(dtu_link *self, dtu_meter *meter, const dlt645_message *message) {
     const dlt645_value *value = &message->values[0];
     bool is_comparable = value->is_available && strlen(meter->serial) == DLT645_ADDRESS_TEXT_LEN;
     bool was_wrong = meter->is_wrong;
@@ -271,8 +285,9 @@ static void take_answer(dtu_link *self, const dlt645_frame *frame) {
         next_step(self);
         return;
     }
-    if (self->job.step == STEP_NUMBER) take_number(self, meter, &message);
+    if (self->job.step == STEP_NUMBER) dtu_bus_take_number(self, meter, &message);
     if (self->job.step == STEP_ENERGY || self->job.step == STEP_TOTAL) take_energy(self, meter, &message, now);
+    self->job.has_status |= self->job.step == STEP_STATUS_WORDS;
     dtu_poll_values(self, meter, &message, now);
     next_step(self);
 }
@@ -280,14 +295,12 @@ static void take_answer(dtu_link *self, const dlt645_frame *frame) {
 // Whether a frame answers the question in flight: the address that was asked (the wildcard is never asked, so never
 // accepted), the function that was asked, the item that was asked.
 static bool is_answer(const dtu_link *self, const dlt645_frame *frame) {
-    const dtu_meter *meter = &self->plan.items[self->job.meter];
-    bool is_read = frame->control == 0x91 || frame->control == 0xB1;
-    if (!dlt645_address_equal(frame->address, meter->address) || (!is_read && frame->control != 0xD1)) return false;
-    if (!is_read || frame->len == 0) return true;
-    if (frame->len < 4) return true;
-    uint32_t data_id =
-        (uint32_t)frame->data[0] | (uint32_t)frame->data[1] << 8 | (uint32_t)frame->data[2] << 16 | (uint32_t)frame->data[3] << 24;
-    return data_id == self->job.data_id;
+    uint8_t function = self->asked.control | 0x80;
+    bool is_error = frame->control == (function | 0x40);
+    bool is_good = frame->control == function || frame->control == (function | 0x20);
+    if (!dlt645_address_equal(frame->address, self->asked.address) || !(is_good || is_error)) return false;
+    bool tells_item = function == 0x91 && is_good && frame->len >= 4;
+    return !tells_item || dtu_frame_item(frame) == dtu_frame_item(&self->asked);
 }
 
 static void take_frame(dtu_link *self, const dlt645_frame *frame) {
@@ -295,9 +308,12 @@ static void take_frame(dtu_link *self, const dlt645_frame *frame) {
         metric_add(self->owner->count.echoes, 1);
         return;
     }
-    if (self->bus == BUS_ASKING && self->has_job && is_answer(self, frame)) {
+    if (self->bus == BUS_ASKING && is_answer(self, frame)) {
         evtimer_del(self->bus_timer);
-        take_answer(self, frame);
+        if (self->has_order)
+            dtu_order_answer(self, frame);
+        else
+            take_answer(self, frame);
         return;
     }
     metric_add(self->owner->count.mismatches, 1);
@@ -365,8 +381,12 @@ void dtu_bus_timer(evutil_socket_t fd, short what, void *context) {
         case BUS_DRAINING:
             self->bus = BUS_IDLE;
             flush_scanner(self);
-            step_failed(self, "timeout");
+            if (self->has_order)
+                dtu_order_unanswered(self);
+            else
+                step_failed(self, "timeout");
             return;
+        case BUS_HELD: return;
     }
     BUG("bus state");
 }
@@ -377,26 +397,22 @@ void dtu_bus_start(dtu_link *self) {
     take_turn(self);
 }
 
-void dtu_bus_read_now(dtu_link *self, const read_request *request) {
-    if (self->urgent.len >= DTU_URGENT_MAX) {
-        bookkeeper_read_result(self->owner->app->bookkeeper, request, "busy", 0);
-        return;
-    }
-    vec_push(&self->urgent, *request);
-    if (self->bus != BUS_IDLE || self->has_job) return;
+void dtu_bus_wake(dtu_link *self) {
+    if (self->bus != BUS_IDLE || self->has_job || self->has_order) return;
     evtimer_del(self->bus_timer);
     take_turn(self);
 }
 
 void dtu_bus_tick(dtu_link *self) {
-    if (self->bus == BUS_IDLE && !self->has_job && !evtimer_pending(self->bus_timer, NULL)) take_turn(self);
+    if (self->bus == BUS_IDLE && !self->has_job && !self->has_order && !evtimer_pending(self->bus_timer, NULL)) take_turn(self);
 }
 
 void dtu_bus_done(dtu_link *self) {
-    bookkeeper *books = self->owner->app->bookkeeper;
-    if (self->has_job && self->job.is_urgent && !self->job.has_energy)
-        bookkeeper_read_result(books, &self->job.request, "gateway_offline", 0);
-    for (size_t i = 0; i < self->urgent.len; i++) bookkeeper_read_result(books, &self->urgent.items[i], "gateway_offline", 0);
-    vec_done(&self->urgent);
+    if (self->has_job && self->job.is_urgent && !self->job.has_energy) {
+        line_result result = line_result_of(&self->job.order, LINE_FAILED, "gateway_offline");
+        dispatcher_result(self->owner->app->dispatcher, &result);
+    }
+    self->has_job = false;
+    dtu_order_end_all(self);
     vec_done(&self->plan);
 }

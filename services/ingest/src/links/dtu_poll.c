@@ -13,16 +13,19 @@ typedef struct submission {
     refusal refusal;
     char place[64];
     uint8_t raw[DLT645_DATA_MAX];
-    bool has_request;
-    read_request request;
+    bool has_order;
+    line_order order;
     metric *unjournaled;
 } submission;
 
 static void journaled(journal_entry *entry, err_t result) {
     submission *self = entry->owner;
     if (result) metric_add(self->unjournaled, (int64_t)entry->record_count);
-    if (self->has_request)
-        bookkeeper_read_result(self->app->bookkeeper, &self->request, result ? err_name(result) : NULL, self->records[0].record.at);
+    if (self->has_order) {
+        line_result told = line_result_of(&self->order, result ? LINE_FAILED : LINE_VERIFIED, result ? err_name(result) : NULL);
+        told.at = self->records[0].record.at;
+        dispatcher_result(self->app->dispatcher, &told);
+    }
     mem_free(self);
 }
 
@@ -41,8 +44,8 @@ static void submit(submission *self) {
 
 void dtu_poll_journal(dtu_link *link, dtu_meter *meter, const dtu_job *job) {
     submission *self = submission_new(link);
-    self->has_request = job->is_urgent;
-    self->request = job->request;
+    self->has_order = job->is_urgent;
+    self->order = job->order;
     for (size_t i = 0; i < job->value_count; i++)
         self->records[self->entry.record_count++] = (journal_record){.partition = meter->meter->partition,
                                                                      .record = {.channel = meter->channel,
@@ -61,7 +64,7 @@ void dtu_poll_refuse(dtu_link *link, const dtu_meter *meter, const dlt645_frame 
     dlt645_address_format(meter->address, address);
     AUTO(buf) place;
     buf_init(&place, sizeof self->place - 1);
-    buf_addf(&place, "meter %s item %08X", address, link->job.data_id);
+    buf_addf(&place, "meter %s item %08X", address, dtu_frame_item(&link->asked));
     sv_copy_truncated(buf_view(&place), self->place, sizeof self->place);
     memcpy(self->raw, frame->data, frame->len);
     self->refusal = (refusal){.company = meter->meter->company,

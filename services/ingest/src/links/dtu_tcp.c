@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "crypto/crypto.h"
 #include "links/dtu.h"
 #include "links/source.h"
 
@@ -259,33 +260,59 @@ static void take_claim(dtu *self, const session_claim *claim) {
     }
 }
 
-static void take_read_request(dtu *self, const read_request *request) {
+// Between the dispatcher's look and this the link may have gone.
+static void take_order(dtu *self, const line_order *order) {
     pthread_mutex_lock(&self->lock);
-    dtu_link *link = table_find(&self->served, hash_gateway(request->gateway), serves, &request->gateway);
+    dtu_link *link = table_find(&self->served, hash_gateway(order->gateway), serves, &order->gateway);
     pthread_mutex_unlock(&self->lock);
-    if (link)
-        dtu_bus_read_now(link, request);
-    else
-        bookkeeper_read_result(self->app->bookkeeper, request, "gateway_offline", 0);
+    if (link && link->session.epoch == order->epoch) {
+        dtu_order_add(link, order);
+        return;
+    }
+    bool may_repeat = order->operation != LINE_SWITCH_OFF && order->operation != LINE_READ_NOW;
+    line_result result = line_result_of(order, may_repeat ? LINE_AGAIN : LINE_FAILED, "gateway_offline");
+    dispatcher_result(self->app->dispatcher, &result);
+}
+
+// The answer for a link that has gone needs no one: the order was ended with it, and nothing was sent.
+static void take_order_claim(dtu *self, const line_claim *claim) {
+    dtu_link *link = link_by_id(self, claim->link_id);
+    if (link && link->state == LINK_UP) dtu_order_claimed(link, claim);
+}
+
+// What other threads left; its own memory, because what is done with it may leave more.
+typedef struct mail {
+    VEC(session_claim) claims;
+    VEC(line_order) orders;
+    VEC(line_claim) order_claims;
+} mail;
+
+static void take_mail(dtu *self, mail *out) {
+    pthread_mutex_lock(&self->lock);
+    for (size_t i = 0; i < self->claims.len; i++) vec_push(&out->claims, self->claims.items[i]);
+    for (size_t i = 0; i < self->orders.len; i++) vec_push(&out->orders, self->orders.items[i]);
+    for (size_t i = 0; i < self->order_claims.len; i++) vec_push(&out->order_claims, self->order_claims.items[i]);
+    if (self->orders.len) crypto_wipe(self->orders.items, self->orders.len * sizeof *self->orders.items);
+    vec_clear(&self->claims);
+    vec_clear(&self->orders);
+    vec_clear(&self->order_claims);
+    pthread_mutex_unlock(&self->lock);
 }
 
 static void on_mail(evutil_socket_t fd, short what, void *context) {
     (void)what;
     dtu *self = context;
     uint64_t rung = 0;
+    mail taken = {0};
     (void)!read(fd, &rung, sizeof rung);
-    VEC(session_claim) claims = {0};
-    VEC(read_request) requests = {0};
-    pthread_mutex_lock(&self->lock);
-    for (size_t i = 0; i < self->claims.len; i++) vec_push(&claims, self->claims.items[i]);
-    for (size_t i = 0; i < self->read_requests.len; i++) vec_push(&requests, self->read_requests.items[i]);
-    vec_clear(&self->claims);
-    vec_clear(&self->read_requests);
-    pthread_mutex_unlock(&self->lock);
-    for (size_t i = 0; i < claims.len; i++) take_claim(self, &claims.items[i]);
-    for (size_t i = 0; i < requests.len; i++) take_read_request(self, &requests.items[i]);
-    vec_done(&claims);
-    vec_done(&requests);
+    take_mail(self, &taken);
+    for (size_t i = 0; i < taken.claims.len; i++) take_claim(self, &taken.claims.items[i]);
+    for (size_t i = 0; i < taken.orders.len; i++) take_order(self, &taken.orders.items[i]);
+    for (size_t i = 0; i < taken.order_claims.len; i++) take_order_claim(self, &taken.order_claims.items[i]);
+    if (taken.orders.len) crypto_wipe(taken.orders.items, taken.orders.len * sizeof *taken.orders.items);
+    vec_done(&taken.claims);
+    vec_done(&taken.orders);
+    vec_done(&taken.order_claims);
 }
 
 static void tick_link(dtu_link *self, int64_t now_ms) {
@@ -353,14 +380,23 @@ static void claimed(ingest *app, size_t index, const session_claim *claim) {
     ring(self);
 }
 
-static bool read_now(ingest *app, size_t index, const read_request *request) {
+static bool take_handed_order(ingest *app, size_t index, const line_order *order) {
     dtu *self = app->links[index];
     pthread_mutex_lock(&self->lock);
-    bool is_served = table_find(&self->served, hash_gateway(request->gateway), serves, &request->gateway) != NULL;
-    if (is_served) vec_push(&self->read_requests, *request);
+    const dtu_link *link = table_find(&self->served, hash_gateway(order->gateway), serves, &order->gateway);
+    bool is_served = link && link->session.epoch == order->epoch;
+    if (is_served) vec_push(&self->orders, *order);
     pthread_mutex_unlock(&self->lock);
     if (is_served) ring(self);
     return is_served;
+}
+
+static void order_claimed(ingest *app, size_t index, const line_claim *claim) {
+    dtu *self = app->links[index];
+    pthread_mutex_lock(&self->lock);
+    vec_push(&self->order_claims, *claim);
+    pthread_mutex_unlock(&self->lock);
+    ring(self);
 }
 
 // ---- life ----
@@ -398,6 +434,8 @@ static err_t start(ingest *app, size_t index, fault *out_fault) {
     self->app = app;
     self->index = index;
     self->links_max = (size_t)settings_int(set, "PENSTOCK_INGEST_LINKS_MAX");
+    self->relay_wait_ms = settings_int(set, "PENSTOCK_INGEST_RELAY_WAIT_S") * SECOND_MS;
+    self->valve_wait_ms = settings_int(set, "PENSTOCK_INGEST_VALVE_WAIT_S") * SECOND_MS;
     pthread_mutex_init(&self->lock, NULL);
     register_metrics(self);
     app->links[index] = self;
@@ -431,7 +469,8 @@ static void stop(ingest *app, size_t index) {
     event_base_free(self->base);
     close(self->mail_fd);
     vec_done(&self->claims);
-    vec_done(&self->read_requests);
+    vec_done(&self->orders);
+    vec_done(&self->order_claims);
     vec_done(&self->links);
     table_done(&self->served);
     pthread_mutex_destroy(&self->lock);
@@ -440,7 +479,12 @@ static void stop(ingest *app, size_t index) {
 }
 
 const ingest_link *dtu_tcp_link(void) {
-    static const ingest_link SELF = {
-        .name = "dtu_tcp", .start = start, .drain = drain, .stop = stop, .read_now = read_now, .claimed = claimed};
+    static const ingest_link SELF = {.name = "dtu_tcp",
+                                     .start = start,
+                                     .drain = drain,
+                                     .stop = stop,
+                                     .take_order = take_handed_order,
+                                     .order_claimed = order_claimed,
+                                     .claimed = claimed};
     return &SELF;
 }

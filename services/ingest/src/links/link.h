@@ -11,9 +11,11 @@ typedef struct ingest_link {
     // No new work; answers what is in flight within a few seconds.
     void (*drain)(ingest *app, size_t index);
     void (*stop)(ingest *app, size_t index);  // frees; also after a start that failed or never was
-    // A reading an operator asked for. True: this link has the gateway now and will answer by bookkeeper_read_result.
-    // NULL: it has no way down.
-    bool (*read_now)(ingest *app, size_t index, const read_request *request);
+    // Something to do with a meter. True: this link has the gateway's session of the order's epoch, and will end it by
+    // dispatcher_result, once. NULL: it has no way down.
+    bool (*take_order)(ingest *app, size_t index, const line_order *order);
+    // The answer to dispatcher_claim; NULL like take_order.
+    void (*order_claimed)(ingest *app, size_t index, const line_claim *claim);
     // What presence tells of a reply to an earlier claim; may be NULL. See bookkeeper.h.
     void (*claimed)(ingest *app, size_t index, const session_claim *claim);
 } ingest_link;
