@@ -93,9 +93,16 @@ static bool sides_fit(const ledger_transfer *self) {
         case TRANSFER_SALE: return is_between(self, ACCOUNT_CLASS_CASH, ACCOUNT_CLASS_PURSE);
         case TRANSFER_TOP_UP: return is_between(self, ACCOUNT_CLASS_CLEARING, ACCOUNT_CLASS_PURSE);
         case TRANSFER_REFUND:
-        case TRANSFER_REVERSAL:
             return is_between(self, ACCOUNT_CLASS_PURSE, ACCOUNT_CLASS_CASH) ||
                    is_between(self, ACCOUNT_CLASS_PURSE, ACCOUNT_CLASS_CLEARING);
+        case TRANSFER_REVERSAL:
+            return is_between(self, ACCOUNT_CLASS_PURSE, ACCOUNT_CLASS_CASH) ||
+                   is_between(self, ACCOUNT_CLASS_PURSE, ACCOUNT_CLASS_CLEARING) ||
+                   is_between(self, ACCOUNT_CLASS_CLEARING, ACCOUNT_CLASS_PURSE);
+        case TRANSFER_SUSPENSE:
+            return is_between(self, ACCOUNT_CLASS_CLEARING, ACCOUNT_CLASS_SUSPENSE) ||
+                   is_between(self, ACCOUNT_CLASS_SUSPENSE, ACCOUNT_CLASS_CLEARING) ||
+                   is_between(self, ACCOUNT_CLASS_SUSPENSE, ACCOUNT_CLASS_PURSE);
         case TRANSFER_PRESET_CREDIT: return is_between(self, ACCOUNT_CLASS_ADJUSTMENT, ACCOUNT_CLASS_PURSE);
         case TRANSFER_ADJUSTMENT:
         case TRANSFER_ZEROING:

@@ -23,6 +23,7 @@ core.customer                -        -        -        -        -        r     
 core.gateway                 r        -        -        -        -        r        -        raw      -
 core.gateway_port            r        -        -        -        -        r        -        raw      -
 core.legal_entity            -        -        -        -        -        r        -        raw      -
+core.merchant                -        -        r        -        -        r        -        raw      r
 core.meter                   r        r        -        -        -        r        -        raw      -
 core.meter_model             r        r        -        -        -        r        -        raw      r
 core.meter_replacement       -        -        -        -        -        r        -        ra       -
@@ -32,7 +33,7 @@ core.place                   -        r        -        -        -        r     
 core.price_index_month       -        -        -        -        -        r        -        ra       -
 core.property                r        r        -        -        -        r        -        raw      r
 core.property_calendar_day   -        r        -        -        -        r        -        raw      r
-core.property_seller         -        r        -        -        -        r        -        raw      -
+core.property_seller         -        r        -        -        -        r        -        raw      r
 core.purse                   -        r        -        -        -        r        -        raw      r
 core.sales_policy            -        -        -        -        -        r        -        raw      -
 core.switching_policy        -        -        -        -        -        raw      -        raw      r
@@ -91,8 +92,15 @@ api.bulk_sale_row            -        -        -        -        -        raw   
 api.receipt_series           -        -        -        -        -        raw      -        r        -
 api.sale                     -        -        -        -        -        raw      rw       r        -
 api.session                  -        -        -        -        -        rawd     rd       r        -
+payments.attempt             -        -        ra       -        -        r        -        r        -
+payments.channel_payment     -        -        raw      -        -        -        -        r        -
 payments.inbox               -        -        rad      -        -        -        -        -        -
+payments.merchant_key        -        -        ra       -        -        -        -        raw      -
+payments.notification        -        -        raw      -        -        -        -        r        r
 payments.outbox              -        -        rawd     r        r        r        r        r        -
+payments.payment_order       -        -        raw      -        -        r        -        r        raw
+payments.refund              -        -        raw      -        -        r        -        r        -
+payments.suspense            -        -        raw      -        -        r        -        r        rw
 control.alarm                -        -        -        ra       -        r        -        r        r
 control.batch                -        -        -        raw      -        r        -        r        raw
 control.command              -        -        -        raw      -        r        -        r        rw
@@ -174,10 +182,10 @@ core.company_by_code         penstock_door   api
 core.touch                   -
 billing.credit_level         -               billing admin door
 billing.drop_expired         penstock_owner  billing
-billing.lock_purse           penstock_door   api admin
-billing.open_purse           penstock_door   api admin
+billing.lock_purse           penstock_door   api payments admin
+billing.open_purse           penstock_door   api payments admin
 billing.transfer_num         penstock_door   api payments admin
-billing.post_transfers       penstock_door   api admin
+billing.post_transfers       penstock_door   api payments admin
 core.is_cut_windows          -               api admin
 core.is_switching_schedule   -               api admin
 control.policy_of            -               api admin door
@@ -200,13 +208,17 @@ control.submit_request       penstock_door   api admin control
 control.propose_batch        penstock_door   api admin
 control.decide_batch         penstock_door   api admin
 control.release_freeze       penstock_door   api admin
+payments.open_order          penstock_door   api admin
+payments.cancel_order        penstock_door   api admin
+payments.decide_suspense     penstock_door   api admin
+payments.switch_off_block    penstock_door   control door
 ingest.command_kind          -               ingest
 ingest.session_lives         -               ingest
 `;
 
 // Workers that serve all companies, by schema; one table may have fewer.
 export const WORKERS = { core: ['ingest', 'billing', 'admin'], ingest: ['ingest', 'admin'], billing: ['billing', 'admin'], payments: ['payments', 'admin'], control: ['control', 'admin'], alerts: ['alerts', 'admin'], api: ['api_worker', 'admin'] };
-export const WORKERS_OF = { 'core.switching_policy': ['admin'], 'core.agreement_heads': ['billing', 'admin'], 'core.tariff_version_index': ['billing', 'admin'], 'core.meter_replacement': ['admin'], 'core.audit': ['admin'], 'core.sales_policy': ['admin'] };
+export const WORKERS_OF = { 'core.switching_policy': ['admin'], 'core.agreement_heads': ['billing', 'admin'], 'core.tariff_version_index': ['billing', 'admin'], 'core.meter_replacement': ['admin'], 'core.audit': ['admin'], 'core.sales_policy': ['admin'], 'core.merchant': ['payments', 'admin'] };
 // Policies beyond these: a consumer's sweep reads the producers' outboxes; log-in turns a code into a number.
 export const FURTHER_POLICIES = [
   'core.company penstock_door SELECT true',
