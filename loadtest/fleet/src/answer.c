@@ -4,6 +4,7 @@
 #include "base/instant.h"
 #include "base/mem.h"
 #include "meter.h"
+#include "relay.h"
 
 #define CONTROL_BROADCAST_TIME 0x08
 #define CONTROL_READ 0x11
@@ -95,8 +96,8 @@ typedef struct electrical_row {
 } electrical_row;
 
 // 0201 voltage, 0202 current, 0203 power, 0206 power factor; the second lowest byte is the phase, 00 the sum, FF all.
-static size_t electrical_value(fleet_meter *self, uint32_t data_id, instant_ms load_at, uint8_t *out) {
-    fleet_electrical now = fleet_meter_electrical(self, load_at);
+static size_t electrical_value(fleet_meter *self, uint32_t data_id, fleet_time at, uint8_t *out) {
+    fleet_electrical now = fleet_meter_electrical(self, at);
     int64_t factors[FLEET_PHASES_MAX] = {now.power_factor_permille, now.power_factor_permille, now.power_factor_permille};
     electrical_row row;
     switch (data_id >> 16) {
@@ -128,7 +129,7 @@ static size_t status_value(const fleet_meter *self, uint32_t data_id, uint8_t *o
     size_t len = 0;
     for (unsigned w = 1; w <= 7; w++) {
         if (word != w && word != 0xFF) continue;
-        uint16_t bits = w == 3 ? fleet_meter_status_word_3(self) : 0;
+        uint16_t bits = w == 3 ? fleet_meter_status_word_3(self) : w == 4 ? fleet_meter_status_word_4(self) : 0;
         out[len++] = (uint8_t)(bits & 0xFF);
         out[len++] = (uint8_t)(bits >> 8);
     }
@@ -147,9 +148,16 @@ static size_t clock_value(fleet_meter *self, uint32_t data_id, instant_ms wall, 
     return len;
 }
 
+static size_t setting_value(fleet_meter *self, uint32_t data_id, uint8_t *out) {
+    uint8_t *kept;
+    size_t len = fleet_setting_find(self, data_id, &kept);
+    if (len) memcpy(out, kept, len);
+    return len;
+}
+
 size_t fleet_meter_value(fleet_meter *self, uint32_t data_id, fleet_time now, uint8_t out[FLEET_VALUE_MAX]) {
     if (data_id >> 24 == 0x00) return energy_value(self, data_id, now.load, out);
-    if (data_id >> 24 == 0x02) return electrical_value(self, data_id, now.load, out);
+    if (data_id >> 24 == 0x02) return electrical_value(self, data_id, now, out);
     if (data_id >> 8 == 0x040005) return status_value(self, data_id, out);
     switch (data_id) {
         case 0x04000101:
@@ -157,7 +165,7 @@ size_t fleet_meter_value(fleet_meter *self, uint32_t data_id, fleet_time now, ui
         case 0x0400010C: return clock_value(self, data_id, now.wall, out);
         case 0x04000401: memcpy(out, self->address, 6); return 6;
         case 0x04000402: fleet_bcd_put(out, 6, self->number); return 6;
-        default: return 0;
+        default: return setting_value(self, data_id, out);
     }
 }
 
@@ -176,22 +184,24 @@ static void answer_read(fleet_meter *self, const fleet_frame *request, fleet_tim
 }
 
 // The command is dead once the meter's clock passed its deadline; all zero never ends. 0 means alive.
-static uint8_t deadline_error(fleet_meter *self, const uint8_t bytes[6], instant_ms wall) {
+static uint8_t deadline_error(fleet_meter *self, const uint8_t bytes[6]) {
     static const uint8_t NEVER[6] = {0};
     if (memcmp(bytes, NEVER, sizeof NEVER) == 0) return 0;
-    instant_ms deadline;
-    if (!instant_get(bytes, &deadline)) return ERROR_OTHER;
-    return fleet_meter_clock(self, wall) > deadline ? ERROR_OTHER : 0;
+    if (!instant_get(bytes, &self->told.deadline)) return ERROR_OTHER;
+    return self->told.meter_clock > self->told.deadline ? ERROR_OTHER : 0;
 }
 
-static uint8_t relay_act(fleet_meter *self, uint8_t operation, instant_ms load_at) {
+static uint8_t relay_act(fleet_meter *self, uint8_t operation, fleet_time now) {
+    if (operation == 0x1A && self->keep_power) return ERROR_OTHER;
+    self->told.is_ignored = fleet_fault_strikes(&self->faults, FLEET_FAULT_IGNORE_COMMAND, now.wall, NULL);
+    if (self->told.is_ignored) return 0;
     switch (operation) {
-        case 0x1A:
-            if (self->keep_power) return ERROR_OTHER;
-            fleet_meter_trip(self, load_at);
+        case 0x1A: fleet_relay_tell(self, true, FLEET_CAUSE_COMMAND, now); return 0;
+        case 0x1B:
+            self->close_allowed = self->relay_open;
+            self->told_open = false;
             return 0;
-        case 0x1B: self->close_allowed = self->relay_open; return 0;
-        case 0x1C: fleet_meter_close(self, load_at); return 0;
+        case 0x1C: fleet_relay_tell(self, false, FLEET_CAUSE_COMMAND, now); return 0;
         case 0x2A:
         case 0x2B: return 0;  // the alarm has no effect on the supply
         case 0x3A: self->keep_power = true; return 0;
@@ -202,19 +212,44 @@ static uint8_t relay_act(fleet_meter *self, uint8_t operation, instant_ms load_a
 
 // Level and password 4, operator 4, operation, 00, deadline 6.
 static void answer_relay(fleet_meter *self, const fleet_frame *request, fleet_time now, fleet_frame *answer) {
-    uint8_t error = ERROR_OTHER;
-    if (request->len == 16) {
-        error = memcmp(request->data, self->password, 4) ? ERROR_PASSWORD : 0;
-        if (!error) error = deadline_error(self, request->data + 10, now.wall);
-        if (!error) error = relay_act(self, request->data[8], now.load);
+    if (request->len != 16) {
+        answer_error(answer, ERROR_OTHER);
+        return;
     }
+    self->told = (fleet_control_told){.is_new = true, .operation = request->data[8], .meter_clock = fleet_meter_clock(self, now.wall)};
+    for (int i = 0; i < 4; i++) self->told.operator_code |= (uint32_t)request->data[4 + i] << (8 * i);
+    uint8_t error = memcmp(request->data, self->password, 4) ? ERROR_PASSWORD : 0;
+    if (!error) error = deadline_error(self, request->data + 10);
+    if (!error) error = relay_act(self, request->data[8], now);
+    self->told.error = error;
     if (error) answer_error(answer, error);
 }
 
-// Data identifier 4, level and password 4, operator 4, value. Only the clock can be written.
+static void write_setting(fleet_meter *self, const fleet_frame *request, fleet_time now, fleet_frame *answer) {
+    uint32_t data_id = fleet_data_id(request);
+    uint8_t *kept;
+    size_t len = fleet_setting_find(self, data_id, &kept);
+    const uint8_t *value = request->data + 12;
+    if (len == 0 || request->len != 12 + len)
+        answer_error(answer, ERROR_NO_DATA);
+    else if (memcmp(request->data + 5, self->password + 1, 3))
+        answer_error(answer, ERROR_PASSWORD);
+    else if (!fleet_setting_is_valid(data_id, value))
+        answer_error(answer, ERROR_OTHER);
+    else if (!fleet_fault_strikes(&self->faults, FLEET_FAULT_IGNORE_COMMAND, now.wall, NULL)) {
+        memcpy(kept, value, len);
+        self->has_settings = self->settings_changed = true;
+    }
+}
+
+// Data identifier 4, level and password 4, operator 4, value: the clock, and what a meter keeps.
 static void answer_write(fleet_meter *self, const fleet_frame *request, fleet_time now, fleet_frame *answer) {
     uint32_t data_id = request->len >= 12 ? fleet_data_id(request) : 0;
-    if (data_id != 0x0400010C || request->len != 19) {
+    if (data_id != 0 && data_id != 0x0400010C) {
+        write_setting(self, request, now, answer);
+        return;
+    }
+    if (request->len != 19) {
         answer_error(answer, ERROR_NO_DATA);
         return;
     }
@@ -243,6 +278,7 @@ bool fleet_meter_answer(fleet_meter *self, const fleet_frame *request, fleet_tim
         return false;
     }
     if ((request->control & ANSWER_BIT) || !fleet_meter_is_addressed(self, request)) return false;
+    self->has_moved |= fleet_relay_live(self, now);
     *out_answer = (fleet_frame){.control = (uint8_t)(request->control | ANSWER_BIT)};
     memcpy(out_answer->address, self->address, 6);
     switch (request->control) {

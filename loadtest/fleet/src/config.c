@@ -45,7 +45,8 @@ static void parse_password(json_reader *r, const json_node *object, fleet_meter 
 }
 
 static void parse_meter(json_reader *r, const json_node *object, const fleet_config *config, fleet_meter *meter) {
-    static const char *const KEYS[] = {"address", "profile", "start_wh", "phases", "password", "number", "clock_offset_ms", NULL};
+    static const char *const KEYS[] = {"address", "profile",         "start_wh",  "phases", "password",
+                                       "number",  "clock_offset_ms", "travel_ms", NULL};
     json_allow_only(r, object, KEYS);
     json_node address = json_member(r, object, "address");
     sv digits = json_read_text(r, &address);
@@ -61,6 +62,7 @@ static void parse_meter(json_reader *r, const json_node *object, const fleet_con
     meter->load.start_wh = integer_or(r, object, "start_wh", 0, 1000000000);
     meter->phases = (uint8_t)integer_or(r, object, "phases", 1, FLEET_PHASES_MAX);
     if (meter->phases != 1 && meter->phases != 3) json_refuse(r, object, "has neither one nor three phases");
+    meter->travel_ms = integer_or(r, object, "travel_ms", 0, HOUR_MS);
     meter->faults.seed = fleet_mix(config->seed, meter->load.address);
     json_node offset = json_optional(r, object, "clock_offset_ms");
     if (json_is_present(&offset)) meter->clock_offset_ms = json_read_integer(r, &offset, -100 * 365 * DAY_MS, 100 * 365 * DAY_MS);

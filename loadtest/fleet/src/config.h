@@ -10,7 +10,8 @@
 //
 // Required: gateways, and in them kind, registration or key and secret, meters; in a meter address and profile. start_at
 // is the instant at which registers show start_wh (default: when the program starts). A meter may have "number" (twelve
-// digits, default its address) and "clock_offset_ms".
+// digits, default its address), "clock_offset_ms", and "travel_ms": how long its valve is on its way; without it, it has a
+// relay.
 #pragma once
 
 #include <stdbool.h>

@@ -18,6 +18,7 @@
 #define BYTE_PAUSE_MS 1
 #define GARBAGE_MAX 64
 #define READ_ANSWER 0x91
+#define CONTROL_RELAY 0x1C
 
 // What is about to be sent: an answer with all that its faults put around it.
 typedef struct outgoing {
@@ -184,6 +185,7 @@ static void compose(fleet_dtu *self, outgoing *item, const fleet_frame *request)
 static void answer_with(fleet_dtu *self, fleet_meter *meter, const fleet_frame *request, const fleet_frame *answer) {
     int64_t slow_ms;
     if (strikes(self, meter, FLEET_FAULT_SILENT, NULL) || self->sending_count >= OUTGOING_MAX) return;
+    if (request->control == CONTROL_RELAY && strikes(self, meter, FLEET_FAULT_LOSE_ANSWER, NULL)) return;
     outgoing *item = mem_new(1, sizeof *item);
     *item = (outgoing){.owner = self, .meter = meter, .answer = *answer, .is_true = true};
     item->timer = evtimer_new(self->fleet->base, send_some, item);
@@ -210,12 +212,14 @@ static void collide(fleet_dtu *self) {
 }
 
 static bool meter_takes(fleet_dtu *self, fleet_meter *meter, const fleet_frame *request, fleet_frame *out_answer) {
-    bool was_open = meter->relay_open, was_kept = meter->keep_power, was_allowed = meter->close_allowed;
+    bool was_told = meter->told_open, was_kept = meter->keep_power, was_allowed = meter->close_allowed;
     int64_t clock_before_ms = meter->clock_offset_ms;
     bool answers = fleet_meter_answer(meter, request, fleet_now(self->fleet), out_answer);
-    if (was_open != meter->relay_open || was_kept != meter->keep_power || was_allowed != meter->close_allowed ||
-        clock_before_ms != meter->clock_offset_ms)
-        fleet_meter_changed(self->fleet, meter, false);
+    bool changed = was_told != meter->told_open || was_kept != meter->keep_power || was_allowed != meter->close_allowed ||
+                   clock_before_ms != meter->clock_offset_ms || meter->settings_changed;
+    if (meter->told.is_new) fleet_truth_add_control(&self->fleet->truth, meter, fleet_now(self->fleet).wall);
+    meter->told.is_new = meter->settings_changed = false;
+    fleet_meter_look(self->fleet, meter, changed);
     return answers;
 }
 

@@ -14,6 +14,7 @@
 #include "control.h"
 #include "dtu.h"
 #include "push.h"
+#include "relay.h"
 #include "state.h"
 
 #define CONNECT_SPREAD_MS 2000
@@ -34,12 +35,24 @@ fleet_time fleet_now(const fleet_world *self) {
     return (fleet_time){.wall = wall, .load = start + (wall - start) * self->options.time_scale};
 }
 
-void fleet_meter_changed(fleet_world *self, fleet_meter *meter, bool is_replaced) {
+void fleet_meter_look(fleet_world *self, fleet_meter *meter, bool changed) {
+    fleet_time now = fleet_now(self);
+    bool moved = fleet_relay_live(meter, now);
+    if (moved) fleet_truth_add_relay(&self->truth, meter, now.wall);
+    if (moved || changed) fleet_state_add(self->state, meter);
+}
+
+void fleet_meter_replaced(fleet_world *self, fleet_meter *meter) {
     fleet_state_add(self->state, meter);
-    if (is_replaced)
-        fleet_truth_add_replaced(&self->truth, meter, fleet_now(self));
-    else
-        fleet_truth_add_relay(&self->truth, meter, fleet_now(self).wall);
+    fleet_truth_add_replaced(&self->truth, meter, fleet_now(self));
+}
+
+static void look_at_restless(fleet_world *self) {
+    for (size_t g = 0; g < self->config.gateway_count; g++)
+        for (size_t m = 0; m < self->config.gateways[g].meter_count; m++) {
+            fleet_meter *meter = &self->config.gateways[g].meters[m];
+            if (meter->told_open != meter->relay_open || meter->has_settings) fleet_meter_look(self, meter, false);
+        }
 }
 
 void fleet_stats_add(const fleet_world *self, buf *out) {
@@ -69,6 +82,7 @@ static struct timeval timeval_of(int64_t ms) { return (struct timeval){.tv_sec =
 static void on_tick(evutil_socket_t fd, short what, void *arg) {
     (void)fd, (void)what;
     fleet_run_state *self = arg;
+    look_at_restless(self->fleet);
     fleet_truth_flush(&self->fleet->truth);
     if (self->fleet->options.prints_stats) print_stats(self->fleet);
 }

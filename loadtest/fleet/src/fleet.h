@@ -56,5 +56,6 @@ void fleet_stop(fleet_world *self);
 
 fleet_time fleet_now(const fleet_world *self);
 void fleet_stats_add(const fleet_world *self, buf *out);
-// A meter's relay or identity changed: kept in the state file and told in the truth log.
-void fleet_meter_changed(fleet_world *self, fleet_meter *meter, bool is_replaced);
+// Lets a meter act on its own; what moved or was `changed` is kept in the state file, a moved relay told in the truth log.
+void fleet_meter_look(fleet_world *self, fleet_meter *meter, bool changed);
+void fleet_meter_replaced(fleet_world *self, fleet_meter *meter);

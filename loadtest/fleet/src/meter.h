@@ -18,6 +18,32 @@ typedef struct fleet_time {
     instant_ms load;
 } fleet_time;
 
+typedef enum fleet_cause {
+#define FLEET_CAUSE(name, text) FLEET_CAUSE_##name,
+#include "causes.def"
+#undef FLEET_CAUSE
+} fleet_cause;
+
+// As sent: BCD, lowest pair first; a slot is what it does (0 nothing, 1 on, 2 off), minute, hour.
+#define FLEET_SLOTS 8
+typedef struct fleet_settings {
+#define FLEET_SETTING(data_id, member, bytes) uint8_t member[bytes];
+#include "settings.def"
+#undef FLEET_SETTING
+    uint8_t slots[FLEET_SLOTS][3];
+} fleet_settings;
+
+// The last control command that came, for the truth log.
+typedef struct fleet_control_told {
+    bool is_new;
+    uint8_t operation;
+    uint8_t error;  // as answered; 0: acknowledged
+    bool is_ignored;
+    uint32_t operator_code;
+    instant_ms deadline;  // as an instant of the meter's clock; 0: none
+    instant_ms meter_clock;
+} fleet_control_told;
+
 typedef struct fleet_meter {
     fleet_load load;
     uint8_t address[6];
@@ -26,6 +52,18 @@ typedef struct fleet_meter {
     uint8_t phases;
     uint8_t password[4];  // level, then three bytes, as sent
     bool relay_open;
+    bool told_open;       // where the relay or valve was told to be
+    int64_t travel_ms;    // a valve's way; a relay's is 0
+    instant_ms moves_at;  // wall
+    fleet_cause cause;    // of the last telling
+    bool has_moved;       // since fleet_relay_live was last asked
+    bool overloaded, malicious;
+    uint64_t recovered;  // times it closed by itself since it was last closed by command
+    instant_ms recovers_at;
+    int64_t schedule_minute;
+    bool has_settings, settings_changed;
+    fleet_settings settings;
+    fleet_control_told told;
     bool close_allowed;  // waits for somebody to press the key
     bool keep_power;
     fleet_registers at_trip;   // what the load function counted when the relay opened
@@ -46,14 +84,15 @@ typedef struct fleet_electrical {
     int64_t power_factor_permille;
 } fleet_electrical;
 
-fleet_electrical fleet_meter_electrical(fleet_meter *self, instant_ms load_at);
+fleet_electrical fleet_meter_electrical(fleet_meter *self, fleet_time now);
 uint16_t fleet_meter_status_word_3(const fleet_meter *self);
+uint16_t fleet_meter_status_word_4(const fleet_meter *self);
 instant_ms fleet_meter_clock(fleet_meter *self, instant_ms wall);
 
 void fleet_meter_trip(fleet_meter *self, instant_ms load_at);
 void fleet_meter_close(fleet_meter *self, instant_ms load_at);
 // Somebody stands at the meter: closes the relay if closing was allowed.
-bool fleet_meter_press_key(fleet_meter *self, instant_ms load_at);
+bool fleet_meter_press_key(fleet_meter *self, fleet_time now);
 // Another device at the same address: its register starts at `start_wh` now, its relay is closed. With the same number
 // it is the same device whose register was set.
 void fleet_meter_replace(fleet_meter *self, uint64_t number, int64_t start_wh, instant_ms load_at);

@@ -84,14 +84,14 @@ static void do_replace(fleet_world *fleet, json_reader *r, const json_node *orde
     }
     if (json_reader_failed(r)) return;
     fleet_meter_replace(meter, number, start_wh, fleet_now(fleet).load);
-    fleet_meter_changed(fleet, meter, true);
+    fleet_meter_replaced(fleet, meter);
 }
 
 static void do_press_key(fleet_world *fleet, json_reader *r, const json_node *order) {
     fleet_meter *meter = required_meter(fleet, r, order);
     if (json_reader_failed(r)) return;
-    if (fleet_meter_press_key(meter, fleet_now(fleet).load))
-        fleet_meter_changed(fleet, meter, false);
+    if (fleet_meter_press_key(meter, fleet_now(fleet)))
+        fleet_meter_look(fleet, meter, true);
     else
         json_refuse(r, order, "the meter is not waiting for its key");
 }
@@ -100,14 +100,14 @@ static void do_register(fleet_world *fleet, json_reader *r, const json_node *ord
     fleet_meter *meter = required_meter(fleet, r, order);
     if (json_reader_failed(r)) return;
     fleet_time now = fleet_now(fleet);
-    buf_addf(answer, "{\"ok\":true,\"meter\":\"%s\",\"relay\":\"%s\",\"at\":\"", meter->address_text,
-             meter->relay_open ? "open" : "closed");
+    buf_addf(answer, "{\"ok\":true,\"meter\":\"%s\",\"relay\":\"%s\",\"told\":\"%s\",\"keep_power\":%s,\"at\":\"", meter->address_text,
+             meter->relay_open ? "open" : "closed", meter->told_open ? "open" : "closed", meter->keep_power ? "true" : "false");
     char text[INSTANT_TEXT_MAX];
     buf_add(answer, (sv){text, instant_format(now.wall, 0, text)});
     buf_add_byte(answer, '"');
     for (int reg = FLEET_REGISTER_TOTAL; reg <= FLEET_REGISTER_T4; reg++) {
         char value[FLEET_DECIMAL_MAX];
-        fleet_decimal_format(fleet_register_value(meter, (fleet_register)reg, now.load), 2, value);
+        fleet_decimal_format(fleet_register_value(meter, (fleet_register)reg, now), 2, value);
         buf_addf(answer, ",\"%s\":\"%s\"", fleet_register_name((fleet_register)reg), value);
     }
     buf_add(answer, SV("}\n"));

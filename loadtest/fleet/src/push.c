@@ -68,7 +68,7 @@ static void add_sample(fleet_push *self, uint32_t meter, fleet_register reg, fle
     }
     fleet_meter *device = &self->gateway->meters[meter];
     fleet_sample sample = {.meter = meter, .reg = (uint8_t)reg, .intended_us = self->due_us};
-    sample.value = fleet_register_value(device, reg, now.load);
+    sample.value = fleet_register_value(device, reg, now);
     sample.read_at = fleet_meter_clock(device, now.wall);
     vec_push(&self->queue, sample);
     self->fleet->stats.sampled++;

@@ -16,6 +16,12 @@ static void put_registers(FILE *file, const char *key, const fleet_registers *re
 
 static const char *boolean(bool value) { return value ? "true" : "false"; }
 
+static void put_settings(FILE *file, const fleet_settings *settings) {
+    fputs(",\"settings\":\"", file);
+    for (size_t i = 0; i < sizeof *settings; i++) fprintf(file, "%02x", ((const uint8_t *)settings)[i]);
+    fputc('"', file);
+}
+
 void fleet_state_add(FILE *file, const fleet_meter *meter) {
     if (!file) return;
     fprintf(file, "{\"meter\":\"%s\",\"number\":%llu,\"start_wh\":%lld,\"start_at\":%lld,\"clock_offset_ms\":%lld", meter->address_text,
@@ -23,6 +29,9 @@ void fleet_state_add(FILE *file, const fleet_meter *meter) {
             (long long)meter->clock_offset_ms);
     fprintf(file, ",\"relay_open\":%s,\"close_allowed\":%s,\"keep_power\":%s", boolean(meter->relay_open), boolean(meter->close_allowed),
             boolean(meter->keep_power));
+    fprintf(file, ",\"told_open\":%s,\"overloaded\":%s,\"malicious\":%s,\"recovered\":%llu", boolean(meter->told_open),
+            boolean(meter->overloaded), boolean(meter->malicious), (unsigned long long)meter->recovered);
+    if (meter->has_settings) put_settings(file, &meter->settings);
     put_registers(file, "at_trip", &meter->at_trip);
     put_registers(file, "withheld", &meter->withheld);
     fputs("}\n", file);
@@ -53,6 +62,24 @@ static fleet_registers member_registers(json_reader *r, const json_node *object,
     return registers;
 }
 
+// What files written before meters kept it do not have.
+static void read_kept(json_reader *r, const json_node *root, fleet_meter *out) {
+    json_node told = json_optional(r, root, "told_open");
+    out->told_open = json_is_present(&told) ? json_read_boolean(r, &told) : out->relay_open && !out->close_allowed;
+    if (!json_is_present(&told)) return;
+    out->overloaded = member_boolean(r, root, "overloaded");
+    out->malicious = member_boolean(r, root, "malicious");
+    out->recovered = (uint64_t)member_integer(r, root, "recovered");
+    out->cause = out->overloaded ? FLEET_CAUSE_OVERLOAD : FLEET_CAUSE_COMMAND;
+    json_node settings = json_optional(r, root, "settings");
+    if (!json_is_present(&settings)) return;
+    sv hex = json_read_text(r, &settings);
+    if (json_reader_failed(r)) return;
+    if (hex.len != 2 * sizeof out->settings || !sv_hex_decode(hex, (uint8_t *)&out->settings))
+        json_refuse(r, &settings, "is not what a meter keeps");
+    out->has_settings = true;
+}
+
 // A meter that is no longer in the configuration is skipped.
 static err_t apply_line(sv line, fleet_config *config, fault *out_fault) {
     AUTO_JSON doc = NULL;
@@ -73,6 +100,7 @@ static err_t apply_line(sv line, fleet_config *config, fault *out_fault) {
     changed.keep_power = member_boolean(&r, &root, "keep_power");
     changed.at_trip = member_registers(&r, &root, "at_trip");
     changed.withheld = member_registers(&r, &root, "withheld");
+    read_kept(&r, &root, &changed);
     changed.hour = (fleet_hour){0};
     err = json_reader_fault(&r, out_fault);
     if (!err && meter) *meter = changed;

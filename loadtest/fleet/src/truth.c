@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "relay.h"
 
 static const struct {
     const char *name, *unit;
@@ -26,16 +27,16 @@ bool fleet_register_parse(sv text, fleet_register *out_register) {
     return false;
 }
 
-int64_t fleet_register_value(fleet_meter *meter, fleet_register reg, instant_ms load_at) {
+int64_t fleet_register_value(fleet_meter *meter, fleet_register reg, fleet_time now) {
     switch (reg) {
-        case FLEET_REGISTER_TOTAL: return fleet_display_counts(fleet_meter_registers(meter, load_at).total_wh);
+        case FLEET_REGISTER_TOTAL: return fleet_display_counts(fleet_meter_registers(meter, now.load).total_wh);
         case FLEET_REGISTER_T1:
         case FLEET_REGISTER_T2:
         case FLEET_REGISTER_T3:
-        case FLEET_REGISTER_T4: return fleet_display_counts(fleet_meter_registers(meter, load_at).period_wh[reg - FLEET_REGISTER_T1]);
-        case FLEET_REGISTER_POWER: return fleet_meter_electrical(meter, load_at).power_dw;
-        case FLEET_REGISTER_VOLTAGE_A: return fleet_meter_electrical(meter, load_at).voltage_dv[0];
-        case FLEET_REGISTER_CURRENT_A: return fleet_meter_electrical(meter, load_at).current_ma[0];
+        case FLEET_REGISTER_T4: return fleet_display_counts(fleet_meter_registers(meter, now.load).period_wh[reg - FLEET_REGISTER_T1]);
+        case FLEET_REGISTER_POWER: return fleet_meter_electrical(meter, now).power_dw;
+        case FLEET_REGISTER_VOLTAGE_A: return fleet_meter_electrical(meter, now).voltage_dv[0];
+        case FLEET_REGISTER_CURRENT_A: return fleet_meter_electrical(meter, now).current_ma[0];
         case FLEET_REGISTER_STATUS_WORD_3: return fleet_meter_status_word_3(meter);
         case FLEET_REGISTER_COUNT: break;
     }
@@ -114,14 +115,29 @@ static const char *relay_name(const fleet_meter *meter) { return meter->relay_op
 
 void fleet_truth_add_relay(fleet_truth *self, const fleet_meter *meter, instant_ms at) {
     if (!self->file) return;
-    fprintf(self->file, "{\"event\":\"relay\",\"meter\":\"%s\",\"state\":\"%s\",\"at\":\"%s\"}\n", meter->address_text, relay_name(meter),
-            text_of(at).text);
+    fprintf(self->file, "{\"event\":\"relay\",\"meter\":\"%s\",\"state\":\"%s\",\"by\":\"%s\",\"at\":\"%s\"}\n", meter->address_text,
+            relay_name(meter), fleet_cause_name(meter->cause), text_of(at).text);
+    fflush(self->file);
+}
+
+void fleet_truth_add_control(fleet_truth *self, const fleet_meter *meter, instant_ms at) {
+    if (!self->file) return;
+    const fleet_control_told *told = &meter->told;
+    const char *result = told->error ? "refused" : told->is_ignored ? "ignored" : "done";
+    fprintf(self->file, "{\"event\":\"control\",\"meter\":\"%s\",\"operation\":\"%02X\",\"result\":\"%s\",\"error\":%u,\"operator\":%u",
+            meter->address_text, told->operation, result, told->error, told->operator_code);
+    if (told->deadline)
+        fprintf(self->file, ",\"deadline\":\"%s\"", text_of(told->deadline).text);
+    else
+        fputs(",\"deadline\":null", self->file);
+    fprintf(self->file, ",\"meter_clock\":\"%s\",\"at\":\"%s\"}\n", text_of(told->meter_clock).text, text_of(at).text);
+    fflush(self->file);
 }
 
 void fleet_truth_add_replaced(fleet_truth *self, fleet_meter *meter, fleet_time now) {
     if (!self->file) return;
     char value[FLEET_DECIMAL_MAX];
-    fleet_decimal_format(fleet_register_value(meter, FLEET_REGISTER_TOTAL, now.load), 2, value);
+    fleet_decimal_format(fleet_register_value(meter, FLEET_REGISTER_TOTAL, now), 2, value);
     fprintf(self->file, "{\"event\":\"replaced\",\"meter\":\"%s\",\"number\":\"%012llu\",\"value\":\"%s\",\"at\":\"%s\"}\n",
             meter->address_text, (unsigned long long)meter->number, value, text_of(now.wall).text);
 }
@@ -132,7 +148,7 @@ void fleet_truth_add_final(fleet_truth *self, fleet_meter *meter, fleet_time now
             text_of(now.wall).text);
     for (int reg = FLEET_REGISTER_TOTAL; reg <= FLEET_REGISTER_T4; reg++) {
         char value[FLEET_DECIMAL_MAX];
-        fleet_decimal_format(fleet_register_value(meter, (fleet_register)reg, now.load), 2, value);
+        fleet_decimal_format(fleet_register_value(meter, (fleet_register)reg, now), 2, value);
         fprintf(self->file, ",\"%s\":\"%s\"", fleet_register_name((fleet_register)reg), value);
     }
     fputs("}\n", self->file);

@@ -4,7 +4,10 @@
 //   {"event":"acknowledged", …,"told_at":"…Z"}   an HTTP gateway's reading that the server accepted: "at" is its read_at,
 //                                                "told_at" the moment the answer came
 //   {"event":"refused", …,"told_at":"…Z","reason":"unknown_meter"}
-//   {"event":"relay","meter":"…","state":"open","at":"…Z"}
+//   {"event":"relay","meter":"…","state":"open","by":"command","at":"…Z"}        it moved; "by" is one of causes.def
+//   {"event":"control","meter":"…","operation":"1A","result":"done","operator":17,"deadline":"…Z","meter_clock":"…Z","at":"…Z"}
+//                   a control command that came; result: done, ignored, or refused with its error byte as "error"; deadline
+//                   null when it never ends
 //   {"event":"replaced","meter":"…","number":"…","value":"…","at":"…Z"}
 //   {"event":"final","meter":"…","relay":"closed","at":"…Z","active_energy_total":"…","active_energy_t1":"…", …}   on exit
 //
@@ -30,7 +33,7 @@ const char *fleet_register_unit(fleet_register reg);
 bool fleet_register_parse(sv text, fleet_register *out_register);
 bool fleet_register_is_energy(fleet_register reg);
 // The register in the unit of a push, as a whole number of hundredths (energy), thousandths or ten-thousandths.
-int64_t fleet_register_value(fleet_meter *meter, fleet_register reg, instant_ms load_at);
+int64_t fleet_register_value(fleet_meter *meter, fleet_register reg, fleet_time now);
 // Decimal digits behind the point of that number.
 int fleet_register_decimals(fleet_register reg);
 
@@ -57,6 +60,7 @@ typedef struct fleet_truth_reading {
 
 void fleet_truth_add_reading(fleet_truth *self, const fleet_truth_reading *reading);
 void fleet_truth_add_relay(fleet_truth *self, const fleet_meter *meter, instant_ms at);
+void fleet_truth_add_control(fleet_truth *self, const fleet_meter *meter, instant_ms at);
 void fleet_truth_add_replaced(fleet_truth *self, fleet_meter *meter, fleet_time now);
 void fleet_truth_add_final(fleet_truth *self, fleet_meter *meter, fleet_time now);
 

@@ -14,6 +14,7 @@
 #include "histogram.h"
 #include "meter.h"
 #include "push_body.h"
+#include "relay.h"
 
 #define NOW 1795190430000LL  // 2026-11-21T00:00:30+08:00
 
@@ -149,7 +150,7 @@ static void an_open_relay_delivers_nothing_ever(void **state) {
     fleet_time evening = later(noon, 7 * HOUR_MS);
     fleet_registers during = fleet_meter_registers(&meter, evening.load);
     assert_memory_equal(&during, &before, sizeof before);
-    fleet_electrical dark = fleet_meter_electrical(&meter, evening.load);
+    fleet_electrical dark = fleet_meter_electrical(&meter, evening);
     assert_true(dark.power_dw == 0 && dark.current_ma[0] == 0 && dark.voltage_dv[0] > 2000);
     assert_int_equal(fleet_meter_status_word_3(&meter), 0x50);
     fleet_meter_close(&meter, evening.load);
@@ -164,14 +165,139 @@ static void an_open_relay_delivers_nothing_ever(void **state) {
 static void an_allowed_close_waits_for_the_key(void **state) {
     (void)state;
     fleet_meter meter = a_meter();
-    assert_false(fleet_meter_press_key(&meter, at_noon().load));
+    assert_false(fleet_meter_press_key(&meter, at_noon()));
     fleet_meter_trip(&meter, at_noon().load);
-    assert_false(fleet_meter_press_key(&meter, at_noon().load));
+    assert_false(fleet_meter_press_key(&meter, at_noon()));
     fleet_frame request = relay_command(&meter, 0x1B, IN_TIME), answer;
     assert_true(fleet_meter_answer(&meter, &request, at_noon(), &answer));
     assert_int_equal(fleet_meter_status_word_3(&meter), 0x10);
-    assert_true(fleet_meter_press_key(&meter, at_noon().load));
+    assert_true(fleet_meter_press_key(&meter, at_noon()));
     assert_false(meter.relay_open);
+}
+
+// Writes what a meter keeps; the answer's control code and its error byte, 0 for none.
+static unsigned write_setting(fleet_meter *meter, uint32_t data_id, const char *hex, fleet_time now) {
+    fleet_frame request = request_of(meter, 0x14, data_id), answer;
+    size_t len = strlen(hex) / 2;
+    request.len = (uint8_t)(12 + len);
+    assert_true(sv_hex_decode(sv_of(hex), request.data + 12));
+    assert_true(fleet_meter_answer(meter, &request, now, &answer));
+    return answer.control == 0x94 ? 0 : answer.data[0];
+}
+
+static void settings_are_kept_and_shown(void **state) {
+    (void)state;
+    static const struct {
+        uint32_t data_id;
+        const char *hex;
+        unsigned error;
+    } ROWS[] = {
+        {0x04001001, "00500000", 0}, {0x04001002, "00200000", 0}, {0x04090B01, "005003", 0},   {0x04FE0101, "03", 0},
+        {0x04FE0102, "000001", 0},   {0x04FE0201, "013008", 0},   {0x04FE0208, "020022", 0},   {0x04FE0208, "000000", 0},
+        {0x04FE0201, "033008", 1},   {0x04FE0201, "016008", 1},   {0x04FE0201, "013024", 1},   {0x04090B01, "0050A3", 1},
+        {0x04090B01, "00500300", 2}, {0x04FE0209, "013008", 2},   {0x04050101, "50680000", 2},
+    };
+    fleet_meter meter = a_meter();
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        unsigned error = write_setting(&meter, ROWS[i].data_id, ROWS[i].hex, at_noon());
+        if (error != ROWS[i].error) fail_msg("row %zu: %u", i, error);
+        if (error) continue;
+        fleet_frame request = request_of(&meter, 0x11, ROWS[i].data_id), answer;
+        uint8_t wanted[8];
+        assert_true(sv_hex_decode(sv_of(ROWS[i].hex), wanted));
+        assert_true(fleet_meter_answer(&meter, &request, at_noon(), &answer));
+        assert_int_equal(answer.len, 4 + strlen(ROWS[i].hex) / 2);
+        assert_memory_equal(answer.data + 4, wanted, answer.len - 4u);
+    }
+    meter.password[2] = 9;
+    assert_int_equal(write_setting(&meter, 0x04FE0101, "04", at_noon()), 4);
+    meter.password[2] = 0;
+    meter.faults.orders[FLEET_FAULT_IGNORE_COMMAND] = (fleet_fault_order){true, 0, 1000, INT64_MAX};
+    assert_int_equal(write_setting(&meter, 0x04FE0101, "09", at_noon()), 0);
+    assert_int_equal(meter.settings.recoveries[0], 0x03);
+}
+
+static void a_valve_takes_its_time_and_may_stick(void **state) {
+    (void)state;
+    fleet_meter meter = a_meter();
+    meter.travel_ms = 20 * SECOND_MS;
+    fleet_frame request = relay_command(&meter, 0x1A, IN_TIME), answer;
+    assert_true(fleet_meter_answer(&meter, &request, at_noon(), &answer));
+    assert_int_equal(answer.control, 0x9C);
+    assert_int_equal(fleet_meter_status_word_3(&meter), 0x40);
+    assert_false(fleet_relay_live(&meter, later(at_noon(), 19 * SECOND_MS)));
+    assert_true(fleet_relay_live(&meter, later(at_noon(), 20 * SECOND_MS)));
+    assert_int_equal(fleet_meter_status_word_3(&meter), 0x50);
+    assert_false(fleet_relay_live(&meter, later(at_noon(), 21 * SECOND_MS)));
+    meter.faults.orders[FLEET_FAULT_STUCK] = (fleet_fault_order){true, 0, 1000, INT64_MAX};
+    request = relay_command(&meter, 0x1C, IN_TIME);
+    assert_true(fleet_meter_answer(&meter, &request, later(at_noon(), MINUTE_MS), &answer));
+    assert_false(fleet_relay_live(&meter, later(at_noon(), HOUR_MS)));
+    assert_int_equal(fleet_meter_status_word_3(&meter), 0x10);
+    fleet_faults_clear(&meter.faults);
+    assert_true(fleet_relay_live(&meter, later(at_noon(), HOUR_MS)));
+    assert_int_equal(fleet_meter_status_word_3(&meter), 0);
+}
+
+static void an_overload_trips_and_recovers_as_often_as_allowed(void **state) {
+    (void)state;
+    fleet_meter meter = a_meter();
+    fleet_time now = at_noon();
+    assert_int_equal(write_setting(&meter, 0x04090B01, "000080", now), 0);  // 80 kW
+    assert_int_equal(write_setting(&meter, 0x04FE0101, "02", now), 0);
+    assert_false(fleet_relay_live(&meter, now));
+    meter.faults.orders[FLEET_FAULT_EXTRA_LOAD] = (fleet_fault_order){true, 90000, 1000, INT64_MAX};
+    int trips = 0, recoveries = 0;
+    for (int s = 0; s < 600; s++) {
+        bool was_open = meter.relay_open;
+        if (!fleet_relay_live(&meter, later(now, s * SECOND_MS))) continue;
+        trips += !was_open;
+        recoveries += was_open;
+        assert_int_equal(meter.cause, was_open ? FLEET_CAUSE_RECOVERY : FLEET_CAUSE_OVERLOAD);
+        assert_int_equal(fleet_meter_status_word_4(&meter), was_open ? 0 : 0x20);
+    }
+    assert_int_equal(trips, 3);
+    assert_int_equal(recoveries, 2);
+    assert_true(meter.relay_open);
+    fleet_faults_clear(&meter.faults);
+    fleet_relay_tell(&meter, false, FLEET_CAUSE_COMMAND, later(now, HOUR_MS));
+    assert_true(fleet_relay_live(&meter, later(now, HOUR_MS)));
+    assert_int_equal(fleet_meter_status_word_4(&meter), 0);
+    meter.faults.orders[FLEET_FAULT_EXTRA_LOAD] = (fleet_fault_order){true, 90000, 1000, INT64_MAX};
+    meter.keep_power = true;
+    assert_false(fleet_relay_live(&meter, later(now, 2 * HOUR_MS)));
+}
+
+static void a_heater_trips_for_good(void **state) {
+    (void)state;
+    fleet_meter meter = a_meter();
+    fleet_time now = at_noon();
+    assert_int_equal(write_setting(&meter, 0x04FE0102, "000001", now), 0);  // 1 kW
+    meter.faults.orders[FLEET_FAULT_MALICIOUS_LOAD] = (fleet_fault_order){true, 900, 1000, INT64_MAX};
+    assert_false(fleet_relay_live(&meter, now));
+    meter.faults.orders[FLEET_FAULT_MALICIOUS_LOAD].value = 1500;
+    assert_true(fleet_relay_live(&meter, later(now, SECOND_MS)));
+    assert_int_equal(meter.cause, FLEET_CAUSE_MALICIOUS_LOAD);
+    assert_int_equal(fleet_meter_status_word_4(&meter), 0x200);
+    assert_true(fleet_meter_electrical(&meter, now).power_dw == 0);
+    assert_false(fleet_relay_live(&meter, later(now, HOUR_MS)));
+}
+
+static void the_schedule_follows_the_meters_clock(void **state) {
+    (void)state;
+    fleet_meter meter = a_meter();
+    fleet_time now = at_noon();  // 12:00:30
+    meter.clock_offset_ms = -MINUTE_MS;
+    assert_int_equal(write_setting(&meter, 0x04FE0201, "020112", now), 0);  // off at 12:01
+    assert_int_equal(write_setting(&meter, 0x04FE0203, "010312", now), 0);  // on at 12:03
+    int64_t off_s = 0, on_s = 0;
+    for (int s = 0; s < 400; s++) {
+        if (!fleet_relay_live(&meter, later(now, s * SECOND_MS))) continue;
+        assert_int_equal(meter.cause, FLEET_CAUSE_SCHEDULE);
+        *(meter.relay_open ? &off_s : &on_s) = s;
+    }
+    assert_int_equal(off_s, 90);
+    assert_int_equal(on_s, 210);
 }
 
 static void the_clock_is_read_set_and_synchronised(void **state) {
@@ -345,14 +471,27 @@ static void pauses_grow_to_a_bound(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_have_the_width_of_the_standard),   cmocka_unit_test(unknown_data_are_answered_with_error_02),
-        cmocka_unit_test(registers_are_shown_at_ten_watt_hours),  cmocka_unit_test(relay_commands_are_checked),
-        cmocka_unit_test(an_open_relay_delivers_nothing_ever),    cmocka_unit_test(an_allowed_close_waits_for_the_key),
-        cmocka_unit_test(the_clock_is_read_set_and_synchronised), cmocka_unit_test(only_the_addressed_meter_answers),
-        cmocka_unit_test(a_replaced_meter_starts_anew),           cmocka_unit_test(a_configuration_is_read_whole),
-        cmocka_unit_test(wrong_configurations_name_the_place),    cmocka_unit_test(decimals_are_exact),
-        cmocka_unit_test(quantiles_stay_within_a_sixty_fourth),   cmocka_unit_test(faults_strike_by_chance_and_end),
-        cmocka_unit_test(a_push_is_signed_as_promised),           cmocka_unit_test(pauses_grow_to_a_bound),
+        cmocka_unit_test(reads_have_the_width_of_the_standard),
+        cmocka_unit_test(unknown_data_are_answered_with_error_02),
+        cmocka_unit_test(registers_are_shown_at_ten_watt_hours),
+        cmocka_unit_test(relay_commands_are_checked),
+        cmocka_unit_test(an_open_relay_delivers_nothing_ever),
+        cmocka_unit_test(an_allowed_close_waits_for_the_key),
+        cmocka_unit_test(settings_are_kept_and_shown),
+        cmocka_unit_test(a_valve_takes_its_time_and_may_stick),
+        cmocka_unit_test(an_overload_trips_and_recovers_as_often_as_allowed),
+        cmocka_unit_test(a_heater_trips_for_good),
+        cmocka_unit_test(the_schedule_follows_the_meters_clock),
+        cmocka_unit_test(the_clock_is_read_set_and_synchronised),
+        cmocka_unit_test(only_the_addressed_meter_answers),
+        cmocka_unit_test(a_replaced_meter_starts_anew),
+        cmocka_unit_test(a_configuration_is_read_whole),
+        cmocka_unit_test(wrong_configurations_name_the_place),
+        cmocka_unit_test(decimals_are_exact),
+        cmocka_unit_test(quantiles_stay_within_a_sixty_fourth),
+        cmocka_unit_test(faults_strike_by_chance_and_end),
+        cmocka_unit_test(a_push_is_signed_as_promised),
+        cmocka_unit_test(pauses_grow_to_a_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
