@@ -3,8 +3,9 @@
 //
 // What we send is signed over method, path, time, nonce and the body's bytes; what comes back, answer or notification, is
 // signed over time, nonce and the body's bytes with a key that its serial names. Nothing is read before its signature
-// holds, with one exception: an answer with an error status and no signature at all is judged by its code, as TLS already
-// tells who speaks. A wrong signature on an answer, deliberate probes included, makes the outcome unknown.
+// holds, with one exception: an answer with an error status and no signature, or one of a key we do not have, is judged by its
+// code, as TLS already tells who speaks. A wrong signature on an answer, deliberate probes included, makes the outcome
+// unknown.
 #include <stdio.h>
 #include <string.h>
 
@@ -466,14 +467,14 @@ static void judge(exchange *self, const httpc_response *response) {
     bool is_unsigned = httpc_response_header_count(response, WECHAT_HEADERS[WECHAT_SIGNATURE]) == 0;
     wechat_verdict verdict = is_complete ? wechat_verify(self->merchant, &message, at) : WECHAT_INCOMPLETE;
     bool brings_its_key = self->is_for_certificates && is_success && verdict == WECHAT_KEY_UNKNOWN;
-    if (brings_its_key) {
-        self->unverified = wechat_signed_copy(&message, self->call->memory);
-    } else if (verdict != WECHAT_AUTHENTIC && (is_success || !is_unsigned)) {
+    bool is_bare_error = !is_success && (is_unsigned || verdict == WECHAT_KEY_UNKNOWN);
+    self->answer.key_unknown = verdict == WECHAT_KEY_UNKNOWN && !brings_its_key;
+    if (self->answer.key_unknown) self->answer.key_serial = arena_copy(self->call->memory, shorten(message.headers[WECHAT_SERIAL], 128));
+    if (brings_its_key) self->unverified = wechat_signed_copy(&message, self->call->memory);
+    if (verdict != WECHAT_AUTHENTIC && !brings_its_key && !is_bare_error) {
         self->answer.result = PROVIDER_UNKNOWN;
         self->answer.code = SV("unverified_answer");
         self->answer.message = sv_of(wechat_verdict_text(verdict));
-        self->answer.key_unknown = verdict == WECHAT_KEY_UNKNOWN;
-        if (is_complete) self->answer.key_serial = arena_copy(self->call->memory, shorten(message.headers[WECHAT_SERIAL], 128));
         return;
     }
     if (!is_success) {

@@ -88,4 +88,7 @@ err_t wechat_read_fact(const wechat_merchant *merchant, wechat_fact_kind kind, s
                        fault *out_fault) MUST_CHECK;
 // NULL, or what is wrong with the answer.
 const char *wechat_read_certificates(const wechat_merchant *merchant, sv text, instant_ms at, arena *memory, provider_keys *out_keys);
+// Reads a notification whose signature holds.
+void wechat_read_envelope(const wechat_merchant *merchant, const provider_notification *notification, arena *memory,
+                          provider_reading *reading);
 provider_reading wechat_read_notification(const provider_merchant *merchant, const provider_notification *notification, arena *memory);

@@ -289,7 +289,7 @@ static void open_envelope(const wechat_merchant *merchant, json_reader *reader, 
 }
 
 // The envelope is read only after its signature held, so that parsers see nothing a stranger wrote.
-static void read_envelope(const wechat_merchant *merchant, const provider_notification *notification, arena *memory,
+void wechat_read_envelope(const wechat_merchant *merchant, const provider_notification *notification, arena *memory,
                           provider_reading *reading) {
     AUTO_JSON doc = NULL;
     json_reader reader;
@@ -321,7 +321,7 @@ provider_reading wechat_read_notification(const provider_merchant *merchant, con
     if (verdict == WECHAT_AUTHENTIC || verdict == WECHAT_KEY_UNKNOWN)
         reading.key_serial = arena_copy(memory, message.headers[WECHAT_SERIAL]);
     if (verdict == WECHAT_AUTHENTIC) {
-        read_envelope(self, notification, memory, &reading);
+        wechat_read_envelope(self, notification, memory, &reading);
         return reading;
     }
     reading.notice = notice_of(verdict);
