@@ -186,7 +186,8 @@ static charging_answer rate_part(const charging_setup *setup, rating_cache *cach
                             .quantity = part->quantity,
                             .account = point->account,
                             .purse = point->purse,
-                            .is_estimated = part->is_estimated};
+                            .is_estimated = part->is_estimated,
+                            .profile = part->profile};
     if (holder) {
         if (!version || !version->tariff) return CHARGING_NO_TARIFF;
         charging_answer answer = rate_held(setup, cache, point, inst, holder, version, part, &piece, outcome);

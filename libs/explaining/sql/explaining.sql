@@ -22,3 +22,12 @@ order by r.read_at, r.channel_num, r.epoch, r.register, r.booked_at
 
 -- name: stored_packed
 select d.day, d.readings from billing.day d where d.company_id = $1 and d.usage_point_num = $2 and d.day >= $3 and d.day <= $4 order by d.day
+
+-- name: explain_close
+-- What is kept of a tier window, and what its closes came to up to and with charge $5.
+select w.state, w.average_w, w.register_w, w.active, w.reactive, w.contracted_va,
+       (select coalesce(sum(c.amount_micro), 0)::bigint from billing.charge c
+        where c.usage_point_num = w.usage_point_num and c.account_num = w.account_num and c.from_at = w.window_from and c.cause = 3
+          and c.id <= $5)
+from billing.window_close w
+where w.company_id = $1 and w.usage_point_num = $2 and w.account_num = $3 and w.window_from = $4

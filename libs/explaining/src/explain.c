@@ -8,6 +8,8 @@
 #include "tell.h"
 
 #define CHARGE_ROW_CORRECTION 1
+#define CHARGE_CAUSE_CLOSE 3
+#define CHARGE_CAUSE_GAP 4
 #define PIECES_MAX 4096
 #define DAY_SLACK_MS DAY_MS  // the booked day of a charge lies this near to the time in its num
 
@@ -40,6 +42,7 @@ static err_t row_read(explainer *self, const explain_request *request);
 static err_t setup_read(explainer *self, setups *all);
 static err_t checkpoint_read(explainer *self);
 static err_t stretch_run(explainer *self);
+static err_t close_read(explainer *self);
 err_t explain_charge(db *conn, zone_set *zones, const explain_request *request, arena *memory, explanation **out_explanation,
                      fault *out_fault) {
     AUTO_SETUPS all = setups_new(zones);
@@ -48,7 +51,9 @@ err_t explain_charge(db *conn, zone_set *zones, const explain_request *request, 
     charging_point_init(&self->point);
     err_t err = row_read(self, request);
     if (!err) err = setup_read(self, all);
-    if (!err && self->out->is_held) {
+    if (!err && self->out->is_close) {
+        err = close_read(self);
+    } else if (!err && self->out->is_held) {
         err = checkpoint_read(self);
         if (!err) err = stretch_run(self);
         if (!err)
@@ -70,8 +75,8 @@ static err_t point_find(db *conn, int64_t charge, int64_t *out_point) {
 }
 
 static const char *cause_name(int16_t kind, int16_t cause) {
-    if (kind == CHARGE_ROW_CORRECTION && cause != 2) return "correction";
-    return cause == 2 ? "recharge" : cause == 3 ? "window_close" : "reading";
+    if (kind == CHARGE_ROW_CORRECTION && cause != 2 && cause != CHARGE_CAUSE_CLOSE) return "correction";
+    return cause == 2 ? "recharge" : cause == CHARGE_CAUSE_CLOSE ? "window_close" : "reading";
 }
 
 static err_t row_read(explainer *self, const explain_request *request) {
@@ -100,6 +105,8 @@ static err_t row_read(explainer *self, const explain_request *request) {
     out->booked_at = db_time(&row, 0, 14);
     out->is_correction = self->row.kind == CHARGE_ROW_CORRECTION;
     out->cause = cause_name(self->row.kind, self->row.cause);
+    out->is_close = self->row.cause == CHARGE_CAUSE_CLOSE;
+    out->is_estimated = self->row.cause == CHARGE_CAUSE_GAP;
     out->is_held = self->row.account != 0 && self->row.version_num != 0;
     if (!out->is_held) return ERR_OK;
     out->tariff_code = arena_copy(self->memory, db_text(&row, 0, 15));
@@ -170,16 +177,27 @@ static void trace_matrix(explainer *self, const charging_piece *piece, const rat
     }
 }
 
+static charging_stretch stretch_of(const explainer *self, const charging_piece *piece, const tariff *by) {
+    return (charging_stretch){.setup = self->setup,
+                              .holder = charging_holder_at(self->setup, piece->from_at),
+                              .tariff = by,
+                              .from = piece->from_at,
+                              .to = piece->to_at,
+                              .quantity = piece->quantity,
+                              .profile = piece->profile};
+}
+
 // One piece inside the stretch, from `state` on; `whole` is the state behind the poll when the poll is this one piece.
 static err_t piece_rate(explainer *self, const charging_piece *piece, rating_state *state, const rating_state *whole) {
     if (!self->has_begun) self->before = *state;
     self->has_begun = true;
     rating_state from = *state;
     size_t pieces = self->trace.pieces.len, closed = self->trace.closed.len;
-    rating_interval interval = {.from = piece->from_at, .to = piece->to_at, .quantity_milli = piece->quantity};
-    rating_result result = {0};
-    rating_answer answer = rating_charge(self->tariff, NULL, state, &interval, &result, &self->trace);
-    if (answer == RATING_OK && result.amount_micro == piece->amount && (!whole || rating_state_equal(state, whole))) {
+    charging_stretch stretch = stretch_of(self, piece, self->tariff);
+    money_micro amount = 0;
+    rating_answer answer = charging_rate(&stretch, NULL, state, &amount, &self->trace);
+    self->out->has_profile |= piece->profile != NULL;
+    if (answer == RATING_OK && amount == piece->amount && (!whole || rating_state_equal(state, whole))) {
         self->amount += piece->amount;
         self->after = *state;
         return ERR_OK;
@@ -201,7 +219,7 @@ static err_t poll_look(explainer *self, const charging_outcome *outcome) {
     int64_t account = outcome->before.account;
     for (size_t i = 0; i < outcome->pieces.len; i++) {
         const charging_piece *piece = &outcome->pieces.items[i];
-        if (piece->account != account) rating_state_init(&state);
+        if (piece->account != account) rating_state_hand_over(&state);
         account = piece->account;
         if (is_inside(self, piece)) {
             err_t err = piece_rate(self, piece, &state, outcome->pieces.len == 1 ? &self->point.rating : NULL);
@@ -210,9 +228,11 @@ static err_t poll_look(explainer *self, const charging_outcome *outcome) {
         }
         if (!piece->account || i + 1 == outcome->pieces.len) continue;
         const charging_version *version = charging_version_at(self->setup, piece->from_at);
-        rating_interval interval = {.from = piece->from_at, .to = piece->to_at, .quantity_milli = piece->quantity};
-        rating_result result;
-        if (!version || !version->tariff || rating_charge(version->tariff, NULL, &state, &interval, &result, NULL) != RATING_OK)
+        if (!version || !version->tariff)
+            return fault_set(self->fault, ERR_STALE, "charge", "the part of the interval before it has no tariff");
+        charging_stretch stretch = stretch_of(self, piece, version->tariff);
+        money_micro amount;
+        if (charging_rate(&stretch, NULL, &state, &amount, NULL) != RATING_OK)
             return fault_set(self->fault, ERR_STALE, "charge", "the part of the interval before it cannot be rated again");
     }
     return ERR_OK;
@@ -247,4 +267,31 @@ static err_t stretch_run(explainer *self) {
     if (!out->is_correction && self->amount != out->amount)
         return fault_set(self->fault, ERR_STALE, "charge", "the stored readings give another amount than was charged");
     return ERR_OK;
+}
+
+// The close of a tier window is told from what billing keeps of it: as it stands now, or not at all.
+static err_t close_read(explainer *self) {
+    explanation *out = self->out;
+    AUTO(db_rows) row = {0};
+    err_t err = db_query_one(
+        self->conn, &SQL_EXPLAIN_CLOSE,
+        DB_PARAMS(DB_I32(out->company), DB_I64(out->usage_point), DB_I64(self->row.account), DB_TIME(out->from_at), DB_I64(out->charge)),
+        &row);
+    if (err == ERR_NOT_FOUND) return fault_set(self->fault, ERR_STALE, "charge", "nothing is kept of the window it closed");
+    if (err) return err;
+    charging_window window = {.contracted_va = db_i64(&row, 0, 5),
+                              .demand = {.average_w = db_i64(&row, 0, 1),
+                                         .register_w = db_i64(&row, 0, 2),
+                                         .active = db_i64(&row, 0, 3),
+                                         .reactive = db_i64(&row, 0, 4)}};
+    if (db_is_null(&row, 0, 0)) return fault_set(self->fault, ERR_STALE, "charge", "its window was closed before a reading told its end");
+    err = rating_state_unpack(db_bytes(&row, 0, 0), &window.state, self->fault);
+    if (err) return err;
+    out->closing = charging_closing_of(&window, &out->demand_source);
+    out->active = window.demand.active;
+    out->reactive = window.demand.reactive;
+    money_micro due = 0;
+    if (rating_close(self->tariff, &window.state, &out->closing, &due) != RATING_OK || due != db_i64(&row, 0, 6))
+        return fault_set(self->fault, ERR_STALE, "charge", "later readings changed how its window ended: a correction follows it");
+    return explaining_tell_close(out, self->tariff, &window.state, due, self->row.document, self->memory, self->fault);
 }

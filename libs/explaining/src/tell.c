@@ -33,10 +33,14 @@ static explanation_line *line_find(line_list *list, const tariff *by, const rati
     return &list->items[list->len - 1];
 }
 
-static void matrix_add(line_list *list, const tariff *by, const rating_state *state, bool is_before) {
+// `closing`: with the lines that post at the close, NULL: without.
+static void matrix_add(line_list *list, const tariff *by, const rating_state *state, const rating_closing *closing, bool is_before) {
     if (state->version != tariff_version(by)) return;
     rating_lines lines = {0};
-    rating_state_lines(by, state, &lines);
+    if (closing)
+        rating_lines_add_closed(&lines, by, state, closing);
+    else
+        rating_lines_add_state(&lines, by, state);
     for (size_t i = 0; i < lines.list.len; i++) {
         explanation_line *line = line_find(list, by, &lines.list.items[i]);
         if (is_before) {
@@ -57,7 +61,11 @@ static void carried_add(line_list *list, const rating_state *first) {
     vec_push(list, line);
 }
 
-static void texts_keep(explanation *out, arena *memory) {
+// Takes over the lines, with texts that live as long as the explanation.
+static void lines_keep(explanation *out, line_list *lines, arena *memory) {
+    out->lines = ARENA_ARRAY(memory, explanation_line, lines->len + 1);
+    for (size_t i = 0; i < lines->len; i++) out->lines[out->line_count++] = lines->items[i];
+    vec_done(lines);
     for (size_t i = 0; i < out->line_count; i++) {
         out->lines[i].name = arena_copy(memory, out->lines[i].name);
         if (out->lines[i].period.ptr) out->lines[i].period = arena_copy(memory, out->lines[i].period);
@@ -114,13 +122,10 @@ err_t explaining_tell(explanation *out, const tariff *by, const rating_state *be
     const rating_state *first_after = trace->closed.len ? &trace->closed.items[0] : after;
     bool is_same_window = before->version != 0 && before->window.from == first_after->window.from;
     carried_add(&lines, first_after);
-    if (is_same_window) matrix_add(&lines, by, before, true);
-    for (size_t i = 0; i < trace->closed.len; i++) matrix_add(&lines, by, &trace->closed.items[i], false);
-    matrix_add(&lines, by, after, false);
-    out->lines = ARENA_ARRAY(memory, explanation_line, lines.len + 1);
-    for (size_t i = 0; i < lines.len; i++) out->lines[out->line_count++] = lines.items[i];
-    vec_done(&lines);
-    texts_keep(out, memory);
+    if (is_same_window) matrix_add(&lines, by, before, NULL, true);
+    for (size_t i = 0; i < trace->closed.len; i++) matrix_add(&lines, by, &trace->closed.items[i], NULL, false);
+    matrix_add(&lines, by, after, NULL, false);
+    lines_keep(out, &lines, memory);
     pieces_tell(out, by, trace, memory);
 
     out->tiers = tariff_tier_count(by);
@@ -134,6 +139,27 @@ err_t explaining_tell(explanation *out, const tariff *by, const rating_state *be
         out->unrounded_total = sum(out->unrounded_total, trace->closed.items[i].priced);
         out->total += trace->closed.items[i].charged_micro;
     }
+    out->already_charged = out->total - out->amount;
+    return document_tell(out, document, out_fault);
+}
+
+err_t explaining_tell_close(explanation *out, const tariff *by, const rating_state *state, money_micro due, sv document, arena *memory,
+                            fault *out_fault) {
+    line_list lines = {0};
+    carried_add(&lines, state);
+    matrix_add(&lines, by, state, NULL, true);
+    matrix_add(&lines, by, state, &out->closing, false);
+    lines_keep(out, &lines, memory);
+    for (size_t i = 0; i < out->line_count; i++) out->unrounded_total = sum(out->unrounded_total, out->lines[i].after);
+    for (size_t i = 0; i < tariff_line_count(by); i++) {
+        out->has_demand_line |= tariff_line_kind(by, i) == LINE_KIND_DEMAND;
+        out->has_factor_line |= tariff_line_kind(by, i) == LINE_KIND_POWER_FACTOR;
+    }
+    out->tiers = tariff_tier_count(by);
+    out->window = state->window;
+    out->used_before = out->used_after = rating_state_used_milli(state);
+    out->rounding_scale = tariff_rounding_scale(by);
+    out->total = state->charged_micro + due;
     out->already_charged = out->total - out->amount;
     return document_tell(out, document, out_fault);
 }

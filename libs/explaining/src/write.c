@@ -92,6 +92,36 @@ static void say_readings(teller *self) {
     say(self, has_ratio ? TEXT_EXPLAIN_READINGS_RATIO : TEXT_EXPLAIN_READINGS);
 }
 
+static void say_estimate(teller *self) {
+    const explanation *of = self->of;
+    word_time(self, of->from_at, true);
+    word_time(self, of->to_at, true);
+    say(self, of->has_profile ? TEXT_EXPLAIN_ESTIMATED_PROFILE : TEXT_EXPLAIN_ESTIMATED_TIME);
+}
+
+static void say_close(teller *self) {
+    const explanation *of = self->of;
+    word_time(self, of->from_at, false);
+    word_time(self, of->to_at, false);
+    say(self, TEXT_EXPLAIN_CLOSE);
+    if (of->has_demand_line && of->demand_source == DEMAND_UNKNOWN) say(self, TEXT_EXPLAIN_NO_DEMAND);
+    if (of->has_demand_line && of->demand_source != DEMAND_UNKNOWN) {
+        word_quantity(self, of->closing.max_demand_w);
+        say(self, of->demand_source == DEMAND_OF_REGISTER ? TEXT_EXPLAIN_DEMAND_REGISTER : TEXT_EXPLAIN_DEMAND_READINGS);
+    }
+    if (of->has_demand_line && of->closing.contracted_va > 0) {
+        word_quantity(self, of->closing.contracted_va);
+        say(self, TEXT_EXPLAIN_CAPACITY);
+    }
+    if (of->has_factor_line && of->closing.power_factor_micro == 0) say(self, TEXT_EXPLAIN_NO_POWER_FACTOR);
+    if (of->has_factor_line && of->closing.power_factor_micro != 0) {
+        word_quantity(self, of->active);
+        word_quantity(self, of->reactive);
+        word_price(self, of->closing.power_factor_micro / 1000, 3);
+        say(self, TEXT_EXPLAIN_POWER_FACTOR);
+    }
+}
+
 static void say_pieces(teller *self) {
     const explanation *of = self->of;
     bool has_tiers = of->tiers > 1;
@@ -135,17 +165,18 @@ static void say_lines(teller *self) {
         const explanation_line *line = &self->of->lines[i];
         exact_amount amount = difference(line);
         if (amount.value == 0) continue;
+        bool is_share = line->has_price && sv_equal(sv_of(line->kind), SV("percent"));
         word_line(self, line);
         if (line->has_quantity) {
             word_quantity(self, line->quantity_after - line->quantity_before);
             word_text(self, sv_of(self->of->unit));
             word_price(self, line->price_micro, MONEY_SCALE);
-        } else if (line->has_price) {
+        } else if (is_share) {
             word_price(self, line->price_micro, MONEY_SCALE - 2);
         }
         word_text(self, sv_of(self->of->currency));
         word_exact(self, amount);
-        say(self, line->has_quantity ? TEXT_EXPLAIN_LINE : line->has_price ? TEXT_EXPLAIN_LINE_PERCENT : TEXT_EXPLAIN_LINE_AMOUNT);
+        say(self, line->has_quantity ? TEXT_EXPLAIN_LINE : is_share ? TEXT_EXPLAIN_LINE_PERCENT : TEXT_EXPLAIN_LINE_AMOUNT);
     }
 }
 
@@ -177,7 +208,7 @@ static void say_sums(teller *self) {
     word_number(self, of->rounding_scale);
     word_text(self, rounding_word(self));
     say(self, TEXT_EXPLAIN_ROUNDING);
-    if (of->is_correction) {
+    if (of->is_correction && !of->is_close) {
         word_text(self, sv_of(of->currency));
         word_money(self, of->amount);
         say(self, TEXT_EXPLAIN_CORRECTION);
@@ -191,7 +222,7 @@ static void say_sums(teller *self) {
 
 static void tell(const explanation *of, text_locale in, void (*take)(void *, sv), void *context) {
     teller self = {.of = of, .in = in, .take = take, .context = context};
-    say_readings(&self);
+    if (!of->is_close) say_readings(&self);
     if (!of->is_held) {
         say(&self, TEXT_EXPLAIN_NOT_HELD);
         return;
@@ -200,6 +231,8 @@ static void tell(const explanation *of, text_locale in, void (*take)(void *, sv)
     word_number(&self, of->tariff_version);
     word_time(&self, of->tariff_from, false);
     say(&self, TEXT_EXPLAIN_TARIFF);
+    if (of->is_estimated) say_estimate(&self);
+    if (of->is_close) say_close(&self);
     say_pieces(&self);
     say_lines(&self);
     say_sums(&self);
@@ -249,6 +282,7 @@ static void charge_put(const explanation *self, sv charge_id, json_writer *out) 
     json_open_object(out);
     json_put_text(out, "id", charge_id);
     json_put_text(out, "cause", sv_of(self->cause));
+    json_put_boolean(out, "estimated", self->is_estimated);
     put_time(self, out, "from", self->from_at);
     put_time(self, out, "to", self->to_at);
     put_time(self, out, "booked_at", self->booked_at);
@@ -319,6 +353,27 @@ static void basis_put(const explanation *self, json_writer *out) {
     json_close_object(out);
 }
 
+// What was known of the window when it closed.
+static void closing_put(const explanation *self, json_writer *out) {
+    static const char *const SOURCES[] = {[DEMAND_OF_REGISTER] = "register", [DEMAND_OF_READINGS] = "readings"};
+    if (!self->is_close) {
+        json_put_null(out, "closing");
+        return;
+    }
+    json_key(out, "closing");
+    json_open_object(out);
+    put_text_or_null(out, "demand_source", self->demand_source == DEMAND_UNKNOWN ? SV_NONE : sv_of(SOURCES[self->demand_source]));
+    put_decimal(out, "max_demand_kw", self->closing.max_demand_w, QUANTITY_SCALE);
+    put_decimal(out, "contracted_kva", self->closing.contracted_va, QUANTITY_SCALE);
+    put_decimal(out, "active_kwh", self->active, QUANTITY_SCALE);
+    put_decimal(out, "reactive_kvarh", self->reactive, QUANTITY_SCALE);
+    if (self->closing.power_factor_micro)
+        put_decimal(out, "power_factor", self->closing.power_factor_micro, MONEY_SCALE);
+    else
+        json_put_null(out, "power_factor");
+    json_close_object(out);
+}
+
 void explanation_write_json(const explanation *self, text_locale in, sv charge_id, json_writer *out) {
     json_open_object(out);
     charge_put(self, charge_id, out);
@@ -326,11 +381,16 @@ void explanation_write_json(const explanation *self, text_locale in, sv charge_i
     json_open_array(out);
     tell(self, in, take_item, out);
     json_close_array(out);
-    json_key(out, "readings");
-    json_open_object(out);
-    reading_put(self, "from", self->from_value, self->from_at, out);
-    reading_put(self, "to", self->to_value, self->to_at, out);
-    json_close_object(out);
+    if (self->is_close) {
+        json_put_null(out, "readings");
+    } else {
+        json_key(out, "readings");
+        json_open_object(out);
+        reading_put(self, "from", self->from_value, self->from_at, out);
+        reading_put(self, "to", self->to_value, self->to_at, out);
+        json_close_object(out);
+    }
+    closing_put(self, out);
     basis_put(self, out);
     json_key(out, "lines");
     json_open_array(out);

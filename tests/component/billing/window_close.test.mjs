@@ -62,6 +62,17 @@ async function sound() {
   return stdout;
 }
 
+// Explains a charge; the amounts inside must add up to it.
+async function explain(id) {
+  const { code, stdout, stderr } = await stack.ctl(['charge', 'explain', String(id), '--json']);
+  assert.equal(code, 0, stderr);
+  const why = JSON.parse(stdout);
+  const micro = (text) => BigInt(Math.round(Number(text) * 1e6));
+  assert.equal(micro(why.total) - micro(why.already_charged), micro(why.charge.amount));
+  return why;
+}
+const newest = (point) => stack.value('select id from billing.charge where usage_point_num = $1 order by id desc limit 1', [point.num]);
+
 let told = 0;
 
 test('a window is closed once, when a reading at or after its end has come', async () => {
@@ -82,6 +93,12 @@ test('a window is closed once, when a reading at or after its end has come', asy
   assert.deepEqual([rows[0].kind, rows[0].transfer, rows[0].corrects], [2, 1, null]);
   assert.equal(rows[0].to_at.getTime(), END);
   assert.equal(await usage(point), 17_000_000n);
+  const why = await explain(rows[0].id);
+  assert.equal(why.charge.cause, 'window_close');
+  assert.equal(why.readings, null);
+  assert.deepEqual(why.closing, { demand_source: 'readings', max_demand_kw: '8', contracted_kva: '30', active_kwh: '0', reactive_kvarh: '0', power_factor: null });
+  assert.deepEqual(why.lines.map((line) => [line.name, line.amount]), [['energy', '0'], ['demand', '80'], ['capacity', '30'], ['least', '83']]);
+  assert.ok(why.sentences.some((s) => s.includes('Reactive energy was not read')));
   for (let hour = 0; hour < 3; hour++) await site.journal([site.next(point, 1000)]);
   await site.settled();
   await sleep(1500);
@@ -105,6 +122,10 @@ test('a late reading that changes how the window ended corrects its close', asyn
   const rows = await closes(point);
   assert.deepEqual(rows.map((r) => [r.kind, r.transfer, r.amount]), [[2, 1, 30_000_000n], [1, 9, 70_000_000n]]);
   assert.equal(rows[1].corrects, rows[0].id);
+  assert.equal((await explain(rows[1].id)).closing.max_demand_kw, '10');
+  const superseded = await stack.ctl(['charge', 'explain', String(rows[0].id)]);
+  assert.equal(superseded.code, 1);
+  assert.match(superseded.stderr, /a correction follows it/);
   assert.equal(await usage(point), 18_000_000n);
   // The same again changes nothing.
   await site.journal([site.reading(point, END - 5 * HOUR, 14_000n)]);
@@ -211,6 +232,10 @@ test('a gap is charged by the readings at its ends, spread as the point usually 
   assert.equal((await estimated(point)).getTime(), rows[0].from_at.getTime());
   assert.equal(await stack.value('select count(*)::int from billing.gap where usage_point_num = $1 and length(profile) > 0', [point.num]), 1);
   await sound();
+  const why = await explain(await newest(point));
+  assert.equal(why.charge.estimated, true);
+  assert.equal(why.charge.cause, 'reading');
+  assert.ok(why.sentences.some((s) => s.startsWith('Estimated: no readings came from') && s.includes('usually uses')));
   await site.journal([site.next(point, 100)]);
   await site.settled();
   assert.equal(await estimated(point), null);
@@ -254,5 +279,6 @@ test('a change of heads takes effect with the next window, live and in verify', 
   await site.journal([site.next(point, 21_000)]); // 20 at 1.00, 1 at 2.00
   await site.settled();
   assert.equal(await usage(point), 14_000_000n + 22_000_000n);
+  assert.equal((await explain(await newest(point))).charge.amount, '22.00');
   await sound();
 });

@@ -133,6 +133,68 @@ static void sentences(void **state) {
     assert_non_null(strstr(buf_cstr(&out), "与已扣金额的差额为 1.74 CNY。\n"));
 }
 
+static void what_was_estimated_is_said(void **state) {
+    (void)state;
+    AUTO_ZONE east = zone_new_fixed(SV("east"), 8 * 3600);
+    explanation why = sample(east);
+    why.is_estimated = true;
+    AUTO(buf) out;
+    buf_init(&out, 4096);
+    explanation_write_text(&why, LOCALE_EN, &out);
+    assert_non_null(strstr(buf_cstr(&out),
+                           "Estimated: no readings came from 2024-01-01 08:00 to 2024-01-01 08:30. The quantity is measured; it is "
+                           "spread evenly over the time.\n"));
+    buf_clear(&out);
+    why.has_profile = true;
+    explanation_write_text(&why, LOCALE_ZH_CN, &out);
+    assert_non_null(strstr(buf_cstr(&out), "按该计量点平时各半小时的用量分摊"));
+}
+
+static void the_close_of_a_window_tells_what_was_measured(void **state) {
+    (void)state;
+    AUTO_ZONE east = zone_new_fixed(SV("east"), 8 * 3600);
+    static const struct {
+        demand_source source;
+        rating_closing closing;
+        const char *wanted[3];
+        const char *json;
+    } ROWS[] = {
+        {DEMAND_OF_REGISTER,
+         {9250, 30000, 800000},
+         {"The meter's own maximum demand in the window is 9.25 kW.\n", "The contracted capacity is 30 kVA.\n",
+          "40 kWh of active and 30 kvarh of reactive energy make a power factor of 0.8.\n"},
+         "\"closing\":{\"demand_source\":\"register\",\"max_demand_kw\":\"9.25\",\"contracted_kva\":\"30\",\"active_kwh\":\"40\","
+         "\"reactive_kvarh\":\"30\",\"power_factor\":\"0.8\"}"},
+        {DEMAND_OF_READINGS,
+         {8000, 0, 0},
+         {"The highest average power between readings at least 15 minutes apart is 8 kW.\n",
+          "Reactive energy was not read: there is no "
+          "power-factor adjustment.\n",
+          "has ended: what is settled at its end is added.\n"},
+         "\"demand_source\":\"readings\""},
+        {DEMAND_UNKNOWN, {0, 0, 0}, {"No demand was measured in the window.\n", "", ""}, "\"demand_source\":null"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        explanation why = sample(east);
+        why.is_close = why.has_demand_line = why.has_factor_line = true;
+        why.demand_source = ROWS[i].source;
+        why.closing = ROWS[i].closing;
+        why.active = 40000;
+        why.reactive = 30000;
+        AUTO(buf) out;
+        buf_init(&out, 16384);
+        explanation_write_text(&why, LOCALE_EN, &out);
+        assert_null(strstr(buf_cstr(&out), "The register showed"));
+        for (size_t k = 0; k < 3; k++) assert_non_null(strstr(buf_cstr(&out), ROWS[i].wanted[k]));
+        buf_clear(&out);
+        json_writer writer;
+        json_writer_init(&writer, &out);
+        explanation_write_json(&why, LOCALE_EN, SV("7"), &writer);
+        assert_non_null(strstr(buf_cstr(&out), ROWS[i].json));
+        assert_non_null(strstr(buf_cstr(&out), "\"readings\":null"));
+    }
+}
+
 static void json(void **state) {
     (void)state;
     AUTO_ZONE east = zone_new_fixed(SV("east"), 8 * 3600);
@@ -144,7 +206,8 @@ static void json(void **state) {
     explanation_write_json(&why, LOCALE_EN, SV("7.42"), &writer);
     const char *text = buf_cstr(&out);
     assert_false(buf_has_failed(&out));
-    assert_non_null(strstr(text, "{\"charge\":{\"id\":\"7.42\",\"cause\":\"reading\",\"from\":\"2024-01-01T08:00:00+08:00\""));
+    assert_non_null(
+        strstr(text, "{\"charge\":{\"id\":\"7.42\",\"cause\":\"reading\",\"estimated\":false,\"from\":\"2024-01-01T08:00:00+08:00\""));
     assert_non_null(strstr(text,
                            "{\"name\":\"energy\",\"kind\":\"quantity\",\"period\":\"peak\",\"tier\":2,\"quantity_before\":\"1\","
                            "\"quantity_after\":\"3.5\",\"price\":\"0.617\",\"amount_before\":\"0.617\",\"amount_after\":\"2.1595\","
@@ -179,6 +242,8 @@ int main(void) {
         cmocka_unit_test(arguments_are_put_in),
         cmocka_unit_test(locales_are_found_by_language),
         cmocka_unit_test(sentences),
+        cmocka_unit_test(what_was_estimated_is_said),
+        cmocka_unit_test(the_close_of_a_window_tells_what_was_measured),
         cmocka_unit_test(json),
         cmocka_unit_test(nobodys_usage),
     };

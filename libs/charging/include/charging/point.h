@@ -93,7 +93,8 @@ typedef struct charging_piece {
     int64_t version_num;  // 0 when not charged
     int64_t account;
     int64_t purse;
-    bool is_estimated;  // a gap: the quantity is measured, when it was used is not; or a close nobody could read
+    bool is_estimated;                // a gap: the quantity is measured, when it was used is not; or a close nobody could read
+    const charging_profile *profile;  // of the gap, borrowed from the setup; NULL: none
 } charging_piece;
 
 typedef enum demand_source { DEMAND_UNKNOWN, DEMAND_OF_REGISTER, DEMAND_OF_READINGS } demand_source;

@@ -71,6 +71,14 @@ typedef struct explanation {
     bool rounds_each_line;
     money_micro total;
     money_micro already_charged;
+    bool is_estimated;  // readings were missing: the quantity is measured, when it was used is estimated
+    bool has_profile;   // by what the point usually uses; else in proportion to time
+    // The close of a tier window: between no two readings, of what is known of the window as a whole.
+    bool is_close;
+    bool has_demand_line, has_factor_line;
+    demand_source demand_source;
+    rating_closing closing;
+    int64_t active, reactive;
 } explanation;
 
 // In one transaction of the caller's, whose role sees the charge. All of it lives in `memory`, its zone in `zones`.

@@ -177,6 +177,7 @@ static void write_charge(json_writer *out, const point_row *point, const db_rows
     json_open_object(out);
     json_put_text(out, "id", id);
     json_put_text(out, "cause", sv_of(cause_name(db_i64(rows, row, 1), db_i64(rows, row, 2))));
+    json_put_boolean(out, "estimated", db_i64(rows, row, 2) == 4);
     put_local_instant(out, "from", point->where, db_time(rows, row, 3));
     put_local_instant(out, "to", point->where, db_time(rows, row, 4));
     put_local_instant(out, "booked_at", point->where, db_time(rows, row, 5));

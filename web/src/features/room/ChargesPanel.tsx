@@ -66,8 +66,9 @@ function ChargeTable({ charges, onOpen }: { charges: Charge[]; onOpen: (id: stri
               <td className="num">
                 {spanText(charge.from, charge.to)}
                 {charge.cause === 'reading' ? null : <small className="phone-only">{t(`cause.${charge.cause}`)}</small>}
+                {charge.estimated ? <small className="phone-only">{t('charge.estimated')}</small> : null}
               </td>
-              <td className="wide-only">{t(`cause.${charge.cause}`)}</td>
+              <td className="wide-only">{t(`cause.${charge.cause}`)}{charge.estimated ? <small className="soft"> · {t('charge.estimated')}</small> : null}</td>
               <td className="right"><QuantityText value={charge.quantity} unit={charge.unit} /></td>
               <td className="right"><MoneyText amount={charge.amount} currency={charge.currency} /></td>
               <td className="wide-only right"><TimeText at={charge.booked_at} /></td>
