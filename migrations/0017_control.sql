@@ -113,7 +113,7 @@ create function control.policy_of(company integer, property bigint, point bigint
     $$;
 
 -- What is wanted of a supply, and what was last seen of it. hold: an operator or customer took it out of the prepaid
--- rule. waits_for: why a switch-off that the rule wants is not done. watch_at: when to look again whatever happens;
+-- rule. waits_for: why a switch-off that is wanted is not done, and since when. watch_at: when to look again whatever happens;
 -- reading_after: a reading younger than this is a reason as well.
 create table control.desired (
     company_id integer not null,
@@ -133,6 +133,7 @@ create table control.desired (
     verified_at timestamptz,
     on_since timestamptz,
     waits_for text,
+    waits_since timestamptz,
     watch_at timestamptz,
     reading_after timestamptz,
     channel_num bigint,
@@ -977,7 +978,8 @@ begin
             ('control.wake_read(integer, timestamptz)', 'penstock_door', 'penstock_control'),
             ('control.sync_parameters(integer, timestamptz)', 'penstock_door', 'penstock_control'),
             ('control.claim_switch_off(integer, uuid, timestamptz)', 'penstock_door', 'penstock_ingest'),
-            ('control.submit_request(integer, uuid, bigint, text, text, text, timestamptz, timestamptz)', 'penstock_door', 'penstock_api, penstock_admin'),
+            ('control.submit_request(integer, uuid, bigint, text, text, text, timestamptz, timestamptz)', 'penstock_door',
+             'penstock_api, penstock_admin, penstock_control'),
             ('control.propose_batch(integer, uuid, text, bigint[], text, text, timestamptz, timestamptz)', 'penstock_door', 'penstock_api, penstock_admin'),
             ('control.decide_batch(integer, uuid, bytea, boolean, text, timestamptz)', 'penstock_door', 'penstock_api, penstock_admin'),
             ('control.release_freeze(integer, bigint, text, timestamptz)', 'penstock_door', 'penstock_api, penstock_admin')

@@ -1,6 +1,6 @@
 # Which library stands on which; a library that is not named here has no place and may use nothing.
 BEGIN {
-    split("money calendar metering rating ledger charging protocols contracts", list); for (i in list) level[list[i]] = 1
+    split("money calendar metering rating ledger switching charging protocols contracts", list); for (i in list) level[list[i]] = 1
     split("json db bus httpd httpc crypto zip", list); for (i in list) level[list[i]] = 2
     level["documents"] = 3
     level["setups"] = 4

@@ -184,6 +184,7 @@ billing.credit_level         -               billing admin door
 billing.drop_expired         penstock_owner  billing
 billing.lock_purse           penstock_door   api payments admin
 billing.open_purse           penstock_door   api payments admin
+billing.unclaimed_blocks     -               billing
 billing.transfer_num         penstock_door   api payments admin
 billing.post_transfers       penstock_door   api payments admin
 core.is_cut_windows          -               api admin
