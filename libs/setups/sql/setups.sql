@@ -1,6 +1,5 @@
 -- What applies to usage points over time, read from core. $1 companies and $2 usage points run in parallel; a pair that
 -- occurs twice counts once.
--- a point may be named twice.
 
 -- name: setup_points
 -- One row per usage point that exists.
@@ -53,12 +52,39 @@ join core.tariff_assignment a on a.company_id = up.company_id and a.property_num
 where a.known_at <= $3
 order by up.num, a.from_at, a.known_at, a.num;
 
+-- name: setup_rated
+-- Where points stand, and which versions rated their usage so far as it was decided until $3, in that order; the last
+-- column is the version that took the place of one with provisional index values, 0 for none.
+select p.num, p.last_at, r.from_at, r.version_num, coalesce(f.num, 0)
+from (select distinct w.company_id, w.num from unnest($1::integer[], $2::bigint[]) as w (company_id, num)) wanted
+join billing.point p on p.num = wanted.num and p.company_id = wanted.company_id
+join billing.rated_version r on r.company_id = wanted.company_id and r.usage_point_num = wanted.num and r.known_at <= $3
+cross join lateral (
+    with recursive final as (
+        select v.num from core.tariff_version v where v.company_id = r.company_id and v.replaces_num = r.version_num
+        union all
+        select v.num from final f join core.tariff_version v on v.company_id = r.company_id and v.replaces_num = f.num)
+    select max(final.num) as num from final) f
+order by p.num, r.num;
+
 -- name: setup_versions
--- The versions of tariffs, as known at $3, in the order in which they take effect.
-select v.company_id, v.tariff_num, v.num, v.effective_from, v.document
-from (select distinct * from unnest($1::integer[], $2::bigint[])) as wanted (company_id, num)
-join core.tariff_version v on v.company_id = wanted.company_id and v.tariff_num = wanted.num
-where v.published_at <= $3
+-- The versions of tariffs $1, $2, as known at $3, and the versions $4, $5, in the order in which they take effect, with the
+-- index values they were made of as price_indices_read takes them. The last column: known at $3.
+with wanted as (
+    select v.company_id, v.num
+    from (select distinct * from unnest($1::integer[], $2::bigint[])) as t (company_id, num)
+    join core.tariff_version v on v.company_id = t.company_id and v.tariff_num = t.num
+    where v.published_at <= $3
+    union
+    select n.company_id, n.num from unnest($4::integer[], $5::bigint[]) as n (company_id, num))
+select v.company_id, v.tariff_num, v.num, v.effective_from, v.document, i.list, v.published_at <= $3
+from wanted
+join core.tariff_version v on v.company_id = wanted.company_id and v.num = wanted.num
+cross join lateral (
+    select 'index,month,value,provisional' || string_agg(
+               format(e'\n%s,%s,%s,%s', x.index_name, to_char(x.month, 'YYYY-MM'), round(x.value_micro / 1000000::numeric, 6),
+                      x.is_provisional), '' order by x.index_name) as list
+    from core.tariff_version_index x where x.company_id = v.company_id and x.version_num = v.num) i
 order by v.tariff_num, v.effective_from, v.version;
 
 -- name: setup_calendar_days

@@ -1,4 +1,4 @@
-// One load is seven statements for any number of points. Rows come ordered by usage point, so that each point takes its
+// One load is eight statements for any number of points. Rows come ordered by usage point, so that each point takes its
 // run of every answer.
 #include "setups/setups.h"
 
@@ -22,6 +22,7 @@ typedef struct compiled {
     int32_t company;
     int64_t version_num;
     int64_t property;
+    price_indices indices;      // that its prices were made of
     tariff_document *document;  // NULL when it does not compile
     char fault[240];
 } compiled;
@@ -79,6 +80,7 @@ static void forget_documents(setups *self, int32_t company) {
             continue;
         }
         tariff_document_free(each->document);
+        price_indices_done(&each->indices);
         mem_free(each);
     }
     self->compiled.len = kept;
@@ -122,9 +124,9 @@ const char *setups_fault(const setups *self, int64_t usage_point) {
 
 // The answers of one load, each ordered by usage point, and how far each was taken.
 typedef struct answers {
-    db_rows points, installations, holders, gaps, assignments, versions;
-    size_t installation, holder, gap, assignment;
-    instant_ms known_at;
+    db_rows points, installations, holders, gaps, assignments, rated, versions;
+    size_t installation, holder, gap, assignment, decision;
+    const setups_knowledge *how;
 } answers;
 
 static void answers_auto(answers *self) {
@@ -133,6 +135,7 @@ static void answers_auto(answers *self) {
     db_rows_done(&self->holders);
     db_rows_done(&self->gaps);
     db_rows_done(&self->assignments);
+    db_rows_done(&self->rated);
     db_rows_done(&self->versions);
 }
 
@@ -257,33 +260,75 @@ static err_t calendar_of(setups *self, db *conn, int32_t company, int64_t proper
     return ERR_OK;
 }
 
-static const compiled *compile(setups *self, const charging_setup *point, int64_t version_num, sv document, const day_calendar *calendar) {
+enum { VERSION_COMPANY, VERSION_TARIFF, VERSION_NUM, VERSION_FROM, VERSION_DOCUMENT, VERSION_INDICES, VERSION_IS_KNOWN };
+
+static const compiled *compile(setups *self, const charging_setup *point, const db_rows *versions, size_t row,
+                               const day_calendar *calendar) {
+    int64_t num = db_i64(versions, row, VERSION_NUM);
     for (size_t i = 0; i < self->compiled.len; i++)
-        if (self->compiled.items[i]->version_num == version_num && self->compiled.items[i]->property == point->property)
+        if (self->compiled.items[i]->version_num == num && self->compiled.items[i]->property == point->property)
             return self->compiled.items[i];
     compiled *made = mem_new(1, sizeof *made);
     made->company = point->company;
-    made->version_num = version_num;
+    made->version_num = num;
     made->property = point->property;
-    tariff_reading how = {.version = (uint64_t)version_num, .use = TARIFF_FOR_CHARGING, .zones = self->zones, .calendar = calendar};
+    tariff_reading how = {.version = (uint64_t)num,
+                          .use = TARIFF_FOR_CHARGING,
+                          .zones = self->zones,
+                          .calendar = calendar,
+                          .index_at = db_time(versions, row, VERSION_FROM)};
     fault why = {0};
-    if (tariff_document_read(document, &how, &made->document, &why))
-        snprintf(made->fault, sizeof made->fault, "%.100s: %.130s", why.place, why.reason);
+    err_t err = ERR_OK;
+    if (!db_is_null(versions, row, VERSION_INDICES)) {
+        err = price_indices_read(db_text(versions, row, VERSION_INDICES), &made->indices, &why);
+        how.indices = &made->indices;
+    }
+    if (!err) err = tariff_document_read(db_text(versions, row, VERSION_DOCUMENT), &how, &made->document, &why);
+    if (err) snprintf(made->fault, sizeof made->fault, "%.100s: %.130s", why.place, why.reason);
     vec_push(&self->compiled, made);
     return made;
 }
 
-// The versions of the tariffs in the point's timeline, compiled; the point cannot be used when one does not compile.
+// False when the version is not among the rows: it was never of this company.
+static bool version_row(const db_rows *versions, int32_t company, int64_t num, size_t *out_row) {
+    for (size_t i = 0; i < versions->len; i++) {
+        if (db_i64(versions, i, VERSION_NUM) != num || db_i64(versions, i, VERSION_COMPANY) != company) continue;
+        *out_row = i;
+        return true;
+    }
+    return false;
+}
+
+// What was decided about the point's usage; returns from where on what is known counts.
+static instant_ms take_decisions(answers *all, entry *each, timeline *line) {
+    const db_rows *rows = &all->rated;
+    const setups_knowledge *how = all->how;
+    instant_ms boundary = INSTANT_MIN;
+    each->setup.rated_version = -1;
+    for (; all->decision < rows->len && db_i64(rows, all->decision, 0) == each->setup.usage_point; all->decision++) {
+        int64_t num = db_i64(rows, all->decision, 3), final = db_i64(rows, all->decision, 4);
+        if (how->takes_final_indices && final) num = final;
+        size_t row = 0;
+        if (num && !version_row(&all->versions, each->setup.company, num, &row)) refuse(each, "tariff version", "it was rated by is gone");
+        timeline_decide(line, num, db_time(rows, all->decision, 2), row);
+        each->setup.rated_version = num;
+        boundary = db_time(rows, all->decision, 1);
+    }
+    return boundary < how->recharged_from ? boundary : how->recharged_from;
+}
+
+// The versions that price the point over time, compiled; it cannot be used when one does not compile.
 static err_t take_versions(setups *self, db *conn, answers *all, size_t point_row, entry *each) {
-    const db_rows *rows = &all->assignments;
+    const db_rows *rows = &all->assignments, *versions = &all->versions;
     int64_t point = each->setup.usage_point;
     timeline line = {0};
     for (; all->assignment < rows->len && db_i64(rows, all->assignment, 0) == point; all->assignment++)
         timeline_assign(&line, db_i64(rows, all->assignment, 1), db_time(rows, all->assignment, 2), db_bool(rows, all->assignment, 3));
-    for (size_t i = 0; i < all->versions.len; i++)
-        if (db_i64(&all->versions, i, 0) == each->setup.company)
-            timeline_publish(&line, db_i64(&all->versions, i, 1), db_i64(&all->versions, i, 2), db_time(&all->versions, i, 3), i);
-    timeline_resolve(&line);
+    for (size_t i = 0; i < versions->len; i++)
+        if (db_i64(versions, i, VERSION_COMPANY) == each->setup.company && db_bool(versions, i, VERSION_IS_KNOWN))
+            timeline_publish(&line, db_i64(versions, i, VERSION_TARIFF), db_i64(versions, i, VERSION_NUM),
+                             db_time(versions, i, VERSION_FROM), i);
+    timeline_resolve(&line, take_decisions(all, each, &line));
 
     const day_calendar *calendar = NULL;
     err_t err = calendar_of(self, conn, each->setup.company, each->setup.property, db_text(&all->points, point_row, 8), &calendar);
@@ -292,7 +337,7 @@ static err_t take_versions(setups *self, db *conn, answers *all, size_t point_ro
         const timeline_span *span = &line.spans.items[i];
         list[i] = (charging_version){.from = span->from, .num = span->version_num};
         if (span->version_num == 0) continue;
-        const compiled *version = compile(self, &each->setup, span->version_num, db_text(&all->versions, span->row, 4), calendar);
+        const compiled *version = compile(self, &each->setup, versions, span->row, calendar);
         if (version->document)
             list[i].tariff = tariff_document_tariff(version->document);
         else
@@ -370,23 +415,50 @@ static key_arrays tariffs_of(const answers *all) {
     return made;
 }
 
-err_t setups_load(setups *self, db *conn, const setups_key *points, size_t count, instant_ms known_at) {
+// The versions that decisions name, or that took their place.
+static key_arrays decided_of(const answers *all) {
+    const db_rows *rows = &all->rated;
+    key_arrays made = {mem_new(2 * rows->len, sizeof(int32_t)), mem_new(2 * rows->len, sizeof(int64_t)), 0};
+    for (size_t i = 0, point = 0; i < rows->len; i++) {
+        while (db_i64(&all->points, point, 1) != db_i64(rows, i, 0)) point++;
+        for (int column = 3; column <= 4; column++) {
+            if (!db_i64(rows, i, column)) continue;
+            made.companies[made.len] = (int32_t)db_i64(&all->points, point, 0);
+            made.nums[made.len++] = db_i64(rows, i, column);
+        }
+    }
+    return made;
+}
+
+static err_t load_versions(db *conn, answers *all) {
+    AUTO(key_arrays) tariffs = tariffs_of(all);
+    AUTO(key_arrays) decided = decided_of(all);
+    return db_query(
+        conn, &SQL_SETUP_VERSIONS,
+        DB_PARAMS(DB_I32_ARRAY(tariffs.companies, tariffs.len), DB_I64_ARRAY(tariffs.nums, tariffs.len), DB_TIME(all->how->known_at),
+                  DB_I32_ARRAY(decided.companies, decided.len), DB_I64_ARRAY(decided.nums, decided.len)),
+        &all->versions);
+}
+
+err_t setups_load_as(setups *self, db *conn, const setups_key *points, size_t count, const setups_knowledge *how) {
     AUTO(key_arrays) keys = key_arrays_of(points, count);
     db_param companies = DB_I32_ARRAY(keys.companies, keys.len);
     db_param nums = DB_I64_ARRAY(keys.nums, keys.len);
-    AUTO(answers) all = {.known_at = known_at};
+    AUTO(answers) all = {.how = how};
     err_t err = db_query(conn, &SQL_SETUP_POINTS, DB_PARAMS(companies, nums), &all.points);
     if (!err) err = db_query(conn, &SQL_SETUP_INSTALLATIONS, DB_PARAMS(companies, nums), &all.installations);
     if (!err) err = db_query(conn, &SQL_SETUP_HOLDERS, DB_PARAMS(companies, nums), &all.holders);
     if (!err) err = db_query(conn, &SQL_SETUP_GAPS, DB_PARAMS(companies, nums), &all.gaps);
-    if (!err) err = db_query(conn, &SQL_SETUP_ASSIGNMENTS, DB_PARAMS(companies, nums, DB_TIME(known_at)), &all.assignments);
-    if (err) return err;
-    AUTO(key_arrays) tariffs = tariffs_of(&all);
-    err = db_query(conn, &SQL_SETUP_VERSIONS,
-                   DB_PARAMS(DB_I32_ARRAY(tariffs.companies, tariffs.len), DB_I64_ARRAY(tariffs.nums, tariffs.len), DB_TIME(known_at)),
-                   &all.versions);
+    if (!err) err = db_query(conn, &SQL_SETUP_ASSIGNMENTS, DB_PARAMS(companies, nums, DB_TIME(how->known_at)), &all.assignments);
+    if (!err) err = db_query(conn, &SQL_SETUP_RATED, DB_PARAMS(companies, nums, DB_TIME(how->decided_until)), &all.rated);
+    if (!err) err = load_versions(conn, &all);
     for (size_t row = 0; !err && row < all.points.len; row++) err = build(self, conn, &all, row);
     return err;
+}
+
+err_t setups_load(setups *self, db *conn, const setups_key *points, size_t count, instant_ms known_at) {
+    setups_knowledge how = {.known_at = known_at, .recharged_from = INSTANT_MAX, .decided_until = INSTANT_MAX};
+    return setups_load_as(self, conn, points, count, &how);
 }
 
 void setups_add_gap(setups *self, int64_t usage_point, const charging_profile *gap) {

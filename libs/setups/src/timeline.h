@@ -1,5 +1,5 @@
-// Which tariff version prices a point when: assignments (the point's own beat the property's) crossed with the versions
-// of the assigned tariffs.
+// Which tariff version prices a point when. What is known: assignments (the point's own beat the property's) crossed with
+// the versions of the assigned tariffs. What was decided: the versions that rated its usage so far.
 #pragma once
 
 #include <stdbool.h>
@@ -32,6 +32,7 @@ typedef struct timeline_span {
 typedef struct timeline {
     VEC(timeline_assignment) assignments;
     VEC(timeline_version) versions;
+    VEC(timeline_span) decided;
     VEC(timeline_span) spans;
 } timeline;
 
@@ -40,5 +41,8 @@ void timeline_done(timeline *self);
 void timeline_assign(timeline *self, int64_t tariff, instant_ms from, bool is_own);
 // Versions of tariffs nobody was assigned are dropped.
 void timeline_publish(timeline *self, int64_t tariff, int64_t version_num, instant_ms from, size_t row);
-// Fills `spans`, rising, neighbours differing. Empty when nothing ever applies.
-void timeline_resolve(timeline *self);
+// In the order of the decisions: each hides what earlier ones said of its instant and after.
+void timeline_decide(timeline *self, int64_t version_num, instant_ms from, size_t row);
+// Fills `spans`, rising, neighbours differing: before `boundary` as it was decided, from there on as it is known. Empty
+// when nothing ever applies. Without decisions the boundary does not count.
+void timeline_resolve(timeline *self, instant_ms boundary);

@@ -112,7 +112,8 @@ insert into billing.tier_window (company_id, usage_point_num, account_num, windo
 select d.company_id, d.usage_point_num, d.account_num, d.window_from, $6, d.state
 from unnest($1::integer[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::bytea[])
      as d (company_id, usage_point_num, account_num, window_from, state)
-on conflict on constraint tier_window_usage_point_num_account_num_window_from_pk do update set opening_state = excluded.opening_state
+on conflict on constraint tier_window_usage_point_num_account_num_window_from_pk do update
+set opening_state = excluded.opening_state, known_at = excluded.known_at
 
 -- name: day_request_put
 insert into billing.day_request (company_id, usage_point_num, day, partition, requested_at)

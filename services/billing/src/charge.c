@@ -104,10 +104,29 @@ static void take_checkpoint(walk *self) {
                                                         outcome->checkpoint_from, pack(self, &outcome->before)}));
 }
 
+static void decide(walk *self, const charging_version *version, instant_ms from) {
+    if (version->num == self->row.rated_version) return;
+    vec_push(&self->out->rated, ((rated_row){self->entry->company, self->entry->num, from, version->num, 0}));
+    self->row.rated_version = version->num;
+}
+
+// Usage stays rated under the versions it was charged under: each change of version is written down.
+static void take_versions(walk *self) {
+    const charging_outcome *outcome = &self->by->outcome;
+    if (outcome->pieces.len == 0) return;
+    instant_ms from = outcome->pieces.items[0].from_at, to = self->point.last_at;
+    const charging_setup *setup = self->setup;
+    if (self->row.rated_version < 0 && (setup->version_count == 0 || setup->versions[0].from > from))
+        decide(self, &(charging_version){.num = 0}, from);
+    for (size_t i = 0; i < setup->version_count && setup->versions[i].from < to; i++)
+        if (i + 1 == setup->version_count || setup->versions[i + 1].from > from) decide(self, &setup->versions[i], setup->versions[i].from);
+}
+
 static void take_charged(walk *self, const meter_poll *poll) {
     instant_ms before = self->by->outcome.before.last_at;
     if (self->stores) store_records(poll, self->point.epoch, self->out);
     take_pieces(self, poll);
+    take_versions(self);
     if (self->by->outcome.asks_checkpoint) take_checkpoint(self);
     effects_take_windows(self->out, self->setup, &self->by->outcome);
     if (self->stores) ask_days(self, before, self->point.last_at);
@@ -187,7 +206,9 @@ void charge_point(charger *self, const meter_poll *polls, size_t count, bool sto
                           .partition = polls->partition,
                           .day_start = entry->day_start,
                           .day_quantity = entry->day_quantity,
-                          .day_amount = entry->day_amount};
+                          .day_amount = entry->day_amount,
+                          .rated_version = entry->rated_version};
+    if (way.setup && entry->rated_version == POINT_RATED_UNKNOWN) way.row.rated_version = way.setup->rated_version;
     if (entry->is_stopped && stores) {
         way.stop = "stopped";
     } else if (why_stop || !way.setup) {

@@ -20,6 +20,7 @@ void effects_done(effects *self) {
     vec_done(&self->points);
     vec_done(&self->quarantine);
     vec_done(&self->checkpoints);
+    vec_done(&self->rated);
     vec_done(&self->days);
     vec_done(&self->replays);
     vec_done(&self->dead);
@@ -30,8 +31,9 @@ void effects_done(effects *self) {
 void effects_auto(effects *self) { effects_done(self); }
 
 effects_mark effects_mark_of(const effects *self) {
-    return (effects_mark){self->readings.len, self->charges.len, self->points.len, self->quarantine.len, self->checkpoints.len,
-                          self->days.len,     self->replays.len, self->dead.len,   self->windows.len,    self->properties.len};
+    return (effects_mark){self->readings.len,    self->charges.len, self->points.len,    self->quarantine.len,
+                          self->checkpoints.len, self->rated.len,   self->days.len,      self->replays.len,
+                          self->dead.len,        self->windows.len, self->properties.len};
 }
 
 void effects_reset(effects *self, effects_mark to) {
@@ -40,6 +42,7 @@ void effects_reset(effects *self, effects_mark to) {
     self->points.len = to.points;
     self->quarantine.len = to.quarantine;
     self->checkpoints.len = to.checkpoints;
+    self->rated.len = to.rated;
     self->days.len = to.days;
     self->replays.len = to.replays;
     self->dead.len = to.dead;
@@ -393,6 +396,7 @@ void effects_keep(effects *self) {
         entry->purse = row->point.purse;
         entry->epoch = row->point.epoch;
         entry->estimated_since = row->point.estimated_since;
+        entry->rated_version = row->rated_version;
         entry->day_start = row->day_start;
         entry->day_quantity = row->day_quantity;
         entry->day_amount = row->day_amount;

@@ -36,6 +36,7 @@ typedef struct point_row {
     int64_t day_quantity;
     int64_t day_amount;
     instant_ms stopped_since;  // 0: not stopped
+    int64_t rated_version;     // of the newest usage; POINT_RATED_UNKNOWN: as before
 } point_row;
 
 typedef struct reading_row {
@@ -57,6 +58,15 @@ typedef struct checkpoint_row {
     instant_ms window_from;
     sv state;
 } checkpoint_row;
+
+// From `from` on the usage of the point was rated under this version.
+typedef struct rated_row {
+    int32_t company;
+    int64_t usage_point;
+    instant_ms from;
+    int64_t version_num;
+    int64_t run;  // the recharge that decided it; 0: it was charged first
+} rated_row;
 
 typedef struct day_row {
     int32_t company;
@@ -105,6 +115,7 @@ typedef struct effects {
     VEC(point_row) points;
     VEC(quarantine_row) quarantine;
     VEC(checkpoint_row) checkpoints;
+    VEC(rated_row) rated;
     VEC(day_row) days;
     VEC(replay_row) replays;
     VEC(dead_row) dead;
@@ -120,7 +131,7 @@ void effects_take_windows(effects *self, const charging_setup *setup, const char
 
 // How far the rows of all kinds reach, to take back what was added since.
 typedef struct effects_mark {
-    size_t readings, charges, points, quarantine, checkpoints, days, replays, dead, windows, properties;
+    size_t readings, charges, points, quarantine, checkpoints, rated, days, replays, dead, windows, properties;
 } effects_mark;
 effects_mark effects_mark_of(const effects *self);
 void effects_reset(effects *self, effects_mark to);

@@ -81,6 +81,29 @@ static err_t post_checkpoints(const effects *self, db *conn, fault *out_fault) {
     return done(conn, err, "tier_window", out_fault);
 }
 
+static err_t post_rated(const effects *self, db *conn, fault *out_fault) {
+    size_t n = self->rated.len;
+    if (n == 0) return ERR_OK;
+    arena *memory = self->memory;
+    COLUMN(int32_t, company);
+    COLUMN(int64_t, usage_point);
+    COLUMN(instant_ms, from);
+    COLUMN(int64_t, version);
+    COLUMN(int64_t, run);
+    for (size_t i = 0; i < n; i++) {
+        company[i] = self->rated.items[i].company;
+        usage_point[i] = self->rated.items[i].usage_point;
+        from[i] = self->rated.items[i].from;
+        version[i] = self->rated.items[i].version_num;
+        run[i] = self->rated.items[i].run;
+    }
+    err_t err = db_exec(conn, &SQL_RATED_PUT,
+                        DB_PARAMS(DB_I32_ARRAY(company, n), DB_I64_ARRAY(usage_point, n), DB_TIME_ARRAY(from, n), DB_I64_ARRAY(version, n),
+                                  DB_I64_ARRAY(run, n), DB_TIME(self->now)),
+                        NULL);
+    return done(conn, err, "rated_version", out_fault);
+}
+
 static err_t post_days(const effects *self, db *conn, fault *out_fault) {
     size_t n = self->days.len;
     if (n == 0) return ERR_OK;
@@ -209,6 +232,7 @@ err_t effects_post_rare(const effects *self, db *conn, fault *out_fault) {
     err_t err = post_quarantine(self, conn, out_fault);
     if (!err) err = post_dead(self, conn, out_fault);
     if (!err) err = post_checkpoints(self, conn, out_fault);
+    if (!err) err = post_rated(self, conn, out_fault);
     if (!err) err = post_days(self, conn, out_fault);
     if (!err) err = post_windows(self, conn, out_fault);
     if (!err)

@@ -114,12 +114,13 @@ static err_t take_row(point_entry *entry, const db_rows *rows, size_t row, fault
     entry->purse = point.purse;
     entry->epoch = point.epoch;
     entry->estimated_since = point.estimated_since;
+    entry->rated_version = POINT_RATED_UNKNOWN;
     return ERR_OK;
 }
 
 static void add_fresh(points *self, const setups_key *key) {
     point_entry *entry = mem_new(1, sizeof *entry);
-    *entry = (point_entry){.num = key->num, .company = key->company, .day_start = INSTANT_MIN};
+    *entry = (point_entry){.num = key->num, .company = key->company, .day_start = INSTANT_MIN, .rated_version = POINT_RATED_UNKNOWN};
     charging_point fresh;
     charging_point_init(&fresh);
     uint8_t bytes[CHARGING_POINT_BYTES_MAX];

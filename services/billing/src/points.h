@@ -5,6 +5,8 @@
 #include "base/num_map.h"
 #include "setups/setups.h"
 
+#define POINT_RATED_UNKNOWN (-2)
+
 typedef struct point_entry {
     int64_t num;
     int32_t company;
@@ -15,7 +17,8 @@ typedef struct point_entry {
     int64_t purse;
     int32_t epoch;
     instant_ms estimated_since;
-    instant_ms day_start;  // local day of the last reading; INSTANT_MIN before the first
+    int64_t rated_version;  // as billing.rated_version says of its newest usage; POINT_RATED_UNKNOWN: see the setup
+    instant_ms day_start;   // local day of the last reading; INSTANT_MIN before the first
     int64_t day_quantity;
     int64_t day_amount;
     size_t state_len;

@@ -159,7 +159,8 @@ static void put_point(replay *self) {
                      .partition = (int16_t)self->setup->partition,
                      .day_start = self->entry->day_start,
                      .day_quantity = self->entry->day_quantity,
-                     .day_amount = self->entry->day_amount};
+                     .day_amount = self->entry->day_amount,
+                     .rated_version = self->entry->rated_version};
     vec_push(&self->out->points, row);
     effects_touch(self->out, self->asked->company, self->setup->property);
 }

@@ -71,6 +71,7 @@ typedef struct charging_setup {
     const charging_holder *holders;
     size_t version_count;
     const charging_version *versions;
+    int64_t rated_version;  // num of the one that priced the newest usage when the setup was made; −1: none was charged
     int64_t gap_after_ms;  // a longer stretch without readings is a gap from now on; 0: none is
     size_t profile_count;
     const charging_profile *profiles;  // of the gaps seen so far

@@ -25,7 +25,21 @@ void setups_free(setups *self);
 void setups_free_variable(setups **self);
 #define AUTO_SETUPS __attribute__((cleanup(setups_free_variable))) setups *
 
-// Loads, or loads anew, the setups of usage points. A point that does not exist stays unknown. A point whose own data
+// Which tariff version prices a stretch of usage is decided when it is charged, and stays decided: `versions` of a setup
+// are, up to the last reading of the point, those that rated it (billing.rated_version), and from there on those known at
+// known_at. A version published afterwards, whatever its effective_from, counts only from where the point stands when it
+// becomes known; a replay of late readings, `ledger verify` and explanations therefore rate as live billing did. What was
+// decided changes by a recharge alone:
+typedef struct setups_knowledge {
+    instant_ms known_at;        // versions and assignments that came later do not count
+    instant_ms recharged_from;  // usage from here on is taken as known at known_at, rated or not; INSTANT_MAX: none
+    bool takes_final_indices;   // a version with provisional index values gives way to the one with final values
+    instant_ms decided_until;   // what was decided later does not count; INSTANT_MAX: all does
+} setups_knowledge;
+
+err_t setups_load_as(setups *self, db *conn, const setups_key *points, size_t count, const setups_knowledge *how) MUST_CHECK;
+
+// Loads, or loads anew, the setups of usage points, as decided so far. A point that does not exist stays unknown. A point whose own data
 // cannot be used (a version that does not compile, a currency or zone nobody knows) is kept with the reason: see
 // setups_fault. The error is the database's.
 err_t setups_load(setups *self, db *conn, const setups_key *points, size_t count, instant_ms known_at) MUST_CHECK;
