@@ -123,7 +123,8 @@ static err_t check_balance(api_call *call, const sale *self, money_micro balance
         case TRANSFER_ADJUSTMENT:
         case TRANSFER_CHARGE:
         case TRANSFER_TOP_UP:
-        case TRANSFER_CORRECTION: break;
+        case TRANSFER_CORRECTION:
+        case TRANSFER_SUSPENSE: break;
     }
     return ERR_OK;
 }
