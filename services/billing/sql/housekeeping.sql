@@ -11,4 +11,4 @@ select billing.drop_expired($1::date, $2::date)
 -- The receipt of the oldest block that is not claimed; NULL when all are.
 select min(b.received_at) from unnest($1::smallint[], $2::xid8[]) as own (partition, floor)
 join ingest.reading_block b on b.partition = own.partition and b.xid >= own.floor
-where not exists (select from billing.block_claim c where c.partition = b.partition and c.block_id = b.id)
+where (select c.block_id from billing.block_claim c where c.partition = b.partition and c.block_id = b.id) is null

@@ -31,50 +31,55 @@ from (select unnest($1::bigint[]) as num, unnest($2::integer[]) as company_id, u
                  unnest($14::timestamptz[]) as stopped_since, unnest($15::timestamptz[]) as estimated_since) as d
 
 -- name: point_move
--- The common case: the point read on, everything else stayed.
+-- The common case: the point read on, everything else stayed. $1 is strictly ascending; a row finds what is its own by
+-- the place of its num in it. So there is one relation and one way: the index, walked in ascending num, whatever the
+-- planner believes of the table. $7: the states one after another; $8: where each begins, from 1, and where the last ends.
 update billing.point p
-set last_at = d.last_at, last_value = d.last_value, day_start = d.day_start, day_quantity = d.day_quantity,
-    day_amount_micro = d.day_amount_micro, state = d.state
-from (select unnest($1::bigint[]) as num, unnest($2::timestamptz[]) as last_at, unnest($3::bigint[]) as last_value,
-                 unnest($4::timestamptz[]) as day_start, unnest($5::bigint[]) as day_quantity,
-                 unnest($6::bigint[]) as day_amount_micro, unnest($7::bytea[]) as state) as d
-where p.num = d.num
+set (last_at, last_value, day_start, day_quantity, day_amount_micro, state) = (
+    select ($2::timestamptz[])[at.i], ($3::bigint[])[at.i], ($4::timestamptz[])[at.i], ($5::bigint[])[at.i], ($6::bigint[])[at.i],
+           substr($7::bytea, ($8::integer[])[at.i], ($8::integer[])[at.i + 1] - ($8::integer[])[at.i])
+    from (select width_bucket(p.num, $1::bigint[]) as i offset 0) at)
+where p.num = any($1::bigint[])
 
 -- name: point_change
--- Points whose channel, holder, epoch, standstill or gap changed.
+-- Points whose channel, holder, epoch, standstill or gap changed. $1 as in point_move; $13 and $14 say 1970 for NULL,
+-- because a place in an array that holds NULLs has to be counted off.
 update billing.point p
-set channel_num = d.channel_num, account_num = d.account_num, purse_num = d.purse_num, epoch = d.epoch, last_at = d.last_at,
-    last_value = d.last_value, day_start = d.day_start, day_quantity = d.day_quantity, day_amount_micro = d.day_amount_micro,
-    state = d.state, stopped_since = d.stopped_since, estimated_since = d.estimated_since
-from (select unnest($1::bigint[]) as num, unnest($2::bigint[]) as channel_num, unnest($3::bigint[]) as account_num,
-                 unnest($4::bigint[]) as purse_num, unnest($5::integer[]) as epoch, unnest($6::timestamptz[]) as last_at,
-                 unnest($7::bigint[]) as last_value, unnest($8::timestamptz[]) as day_start,
-                 unnest($9::bigint[]) as day_quantity, unnest($10::bigint[]) as day_amount_micro, unnest($11::bytea[]) as state,
-                 unnest($12::timestamptz[]) as stopped_since, unnest($13::timestamptz[]) as estimated_since) as d
-where p.num = d.num
+set (channel_num, account_num, purse_num, epoch, last_at, last_value, day_start, day_quantity, day_amount_micro, state, stopped_since,
+     estimated_since) = (
+    select ($2::bigint[])[at.i], ($3::bigint[])[at.i], ($4::bigint[])[at.i], ($5::integer[])[at.i], ($6::timestamptz[])[at.i],
+           ($7::bigint[])[at.i], ($8::timestamptz[])[at.i], ($9::bigint[])[at.i], ($10::bigint[])[at.i],
+           substr($11::bytea, ($12::integer[])[at.i], ($12::integer[])[at.i + 1] - ($12::integer[])[at.i]),
+           nullif(($13::timestamptz[])[at.i], 'epoch'), nullif(($14::timestamptz[])[at.i], 'epoch')
+    from (select width_bucket(p.num, $1::bigint[]) as i offset 0) at)
+where p.num = any($1::bigint[])
 
 -- name: purse_post
--- Adds to purses, in ascending num; the level is set under the row lock. A changed level writes its event, which is
--- only news of a balance where all of the usage is history ($3). Answers how many purses were found.
+-- Adds $2 to purses $1, in ascending num as in point_move; the level is set under the row lock. $4: whether an amount
+-- raises a balance; where none does, a purse that is at level 0 has not changed its level. Answers how many purses were
+-- found, and each of them whose level changed.
 with moved as (
     update billing.purse p
-    set balance_micro = p.balance_micro + d.amount, updated_at = $4,
-        level = billing.credit_level(p.balance_micro + d.amount, p.alarm_1_micro, p.alarm_2_micro, p.overdraft_micro),
-        level_version = p.level_version
-            + (billing.credit_level(p.balance_micro + d.amount, p.alarm_1_micro, p.alarm_2_micro, p.overdraft_micro) <> p.level)::integer
-    from (select unnest($1::bigint[]) as num, unnest($2::bigint[]) as amount, unnest($3::boolean[]) as is_history) as d
-    where p.num = d.num
-    returning p.num, p.balance_micro, p.level, p.level_version, d.is_history,
-              billing.credit_level(p.balance_micro - d.amount, p.alarm_1_micro, p.alarm_2_micro, p.overdraft_micro) <> p.level as has_changed),
-told as (
-    insert into billing.outbox (company_id, stream, type, subject_num, version, payload, created_at)
-    select p.company_id, 'balances', case when m.is_history then 'balance_changed' else 'level_changed' end, m.num, m.level_version,
-           jsonb_build_object('purse', m.num, 'account', p.account_num, 'property', p.property_num, 'purpose', p.purpose,
-                              'balance_micro', m.balance_micro::text, 'currency', p.currency, 'level', m.level,
-                              'level_version', m.level_version), $4
-    from moved m join billing.purse p on p.num = m.num where m.has_changed
-    returning 1)
-select (select count(*) from moved), (select count(*) from told)
+    set updated_at = $3, (balance_micro, level, level_version) = (
+            select n.balance, billing.credit_level(n.balance, p.alarm_1_micro, p.alarm_2_micro, p.overdraft_micro),
+                   p.level_version
+                       + (billing.credit_level(n.balance, p.alarm_1_micro, p.alarm_2_micro, p.overdraft_micro) <> p.level)::integer
+            from (select p.balance_micro + ($2::bigint[])[width_bucket(p.num, $1::bigint[])] as balance offset 0) n)
+    where p.num = any($1::bigint[])
+    returning case when ($4::boolean or p.level > 0)
+                    and p.level <> billing.credit_level(p.balance_micro - ($2::bigint[])[width_bucket(p.num, $1::bigint[])],
+                                                        p.alarm_1_micro, p.alarm_2_micro, p.overdraft_micro) then p.num end as changed)
+select found.n, m.changed from (select count(*) as n from moved) found left join moved m on m.changed is not null order by m.changed
+
+-- name: purse_tell
+-- The events of changed levels. Where all of the usage is history ($2) it is only news of a balance. $1 as in point_move.
+insert into billing.outbox (company_id, stream, type, subject_num, version, payload, created_at)
+select p.company_id, 'balances',
+       case when ($2::boolean[])[width_bucket(p.num, $1::bigint[])] then 'balance_changed' else 'level_changed' end, p.num, p.level_version,
+       jsonb_build_object('purse', p.num, 'account', p.account_num, 'property', p.property_num, 'purpose', p.purpose,
+                          'balance_micro', p.balance_micro::text, 'currency', p.currency, 'level', p.level,
+                          'level_version', p.level_version), $3
+from billing.purse p where p.num = any($1::bigint[])
 
 -- name: quarantine_insert
 insert into billing.quarantine (id, company_id, usage_point_num, channel_num, epoch, register, read_at, value, reason, detail, block_id,

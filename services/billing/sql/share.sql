@@ -46,7 +46,7 @@ from (select pg_snapshot_xmin(pg_current_snapshot()) as xmin) s
 where f.partition = any($1::smallint[]) and f.floor < s.xmin
   and not exists (select from ingest.reading_block b
                   where b.partition = f.partition and b.xid >= f.floor and b.xid < s.xmin
-                    and not exists (select from billing.block_claim c where c.partition = b.partition and c.block_id = b.id))
+                    and (select c.block_id from billing.block_claim c where c.partition = b.partition and c.block_id = b.id) is null)
 returning f.partition, f.floor
 
 -- name: claims_forget

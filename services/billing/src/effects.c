@@ -3,6 +3,7 @@
 #include "effects.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/check.h"
 #include "base/crash_point.h"
@@ -246,26 +247,42 @@ static err_t sum_purses(const effects *self, purse_delta *deltas, size_t *out_co
     return ERR_OK;
 }
 
+// The events of the purses whose level changed, which the rows name in ascending num.
+static err_t tell_levels(const effects *self, db *conn, const db_rows *rows, const purse_delta *deltas) {
+    int64_t *nums = ARENA_ARRAY(self->memory, int64_t, rows->len);
+    bool *history = ARENA_ARRAY(self->memory, bool, rows->len);
+    const purse_delta *delta = deltas;
+    for (size_t i = 0; i < rows->len; i++) {
+        nums[i] = db_i64(rows, i, 1);
+        while (delta->purse != nums[i]) delta++;
+        history[i] = delta->is_history;
+    }
+    return db_exec(conn, &SQL_PURSE_TELL, DB_PARAMS(DB_I64_ARRAY(nums, rows->len), DB_BOOL_ARRAY(history, rows->len), DB_TIME(self->now)),
+                   NULL);
+}
+
 static err_t post_purses(const effects *self, db *conn, fault *out_fault) {
     purse_delta *deltas = ARENA_ARRAY(self->memory, purse_delta, self->charges.len + 1);
     size_t count = 0;
     if (sum_purses(self, deltas, &count)) return fault_set(out_fault, ERR_OVERFLOW, "purse", "the sum of charges cannot be represented");
     if (count == 0) return ERR_OK;
     int64_t *nums = ARENA_ARRAY(self->memory, int64_t, count), *amounts = ARENA_ARRAY(self->memory, int64_t, count);
-    bool *history = ARENA_ARRAY(self->memory, bool, count);
+    bool raises = false;
     for (size_t i = 0; i < count; i++) {
         nums[i] = deltas[i].purse;
         amounts[i] = deltas[i].amount;
-        history[i] = deltas[i].is_history;
+        raises = raises || amounts[i] > 0;
     }
-    AUTO(db_rows) row = {0};
-    err_t err = db_query_one(
-        conn, &SQL_PURSE_POST,
-        DB_PARAMS(DB_I64_ARRAY(nums, count), DB_I64_ARRAY(amounts, count), DB_BOOL_ARRAY(history, count), DB_TIME(self->now)), &row);
+    AUTO(db_rows) rows = {0};
+    err_t err = db_query(conn, &SQL_PURSE_POST,
+                         DB_PARAMS(DB_I64_ARRAY(nums, count), DB_I64_ARRAY(amounts, count), DB_TIME(self->now), DB_BOOL(raises)), &rows);
     if (err) return database_fault(conn, err, "purse", out_fault);
-    if (db_i64(&row, 0, 0) != (int64_t)count)
-        return fault_set(out_fault, ERR_INTERNAL, "purse", "%lld of %zu purses were found", (long long)db_i64(&row, 0, 0), count);
-    return ERR_OK;
+    int64_t found = db_i64(&rows, 0, 0);
+    if (found != (int64_t)count)
+        return fault_set(out_fault, ERR_INTERNAL, "purse", "%lld of %zu purses were found", (long long)found, count);
+    if (db_is_null(&rows, 0, 1)) return ERR_OK;
+    err = tell_levels(self, conn, &rows, deltas);
+    return err ? database_fault(conn, err, "purse", out_fault) : ERR_OK;
 }
 
 // Columns of points, filled for one of the three statements.
@@ -339,7 +356,8 @@ static int compare_points(const void *left, const void *right) {
 #define I64S(column) DB_I64_ARRAY(c->column, c->len)
 #define TIMES(column) DB_TIME_ARRAY(c->column, c->len)
 
-static err_t insert_points(db *conn, const point_columns *c, int64_t *out_found) {
+static err_t insert_points(db *conn, arena *memory, const point_columns *c, int64_t *out_found) {
+    (void)memory;
     return db_exec(
         conn, &SQL_POINT_INSERT,
         DB_PARAMS(I64S(num), DB_I32_ARRAY(c->company, c->len), DB_I16_ARRAY(c->partition, c->len), I64S(channel), I64S(account),
@@ -349,24 +367,43 @@ static err_t insert_points(db *conn, const point_columns *c, int64_t *out_found)
         out_found);
 }
 
-static err_t move_points(db *conn, const point_columns *c, int64_t *out_found) {
+// The states one after another, and where each begins as SQL counts, from 1; the last entry is where all end.
+static sv join_states(const point_columns *self, arena *memory, int32_t *out_begins) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < self->len; i++) bytes += self->state[i].len;
+    CHECK(bytes < INT32_MAX);
+    char *all = ARENA_ARRAY(memory, char, bytes + 1);
+    size_t at = 0;
+    for (size_t i = 0; i < self->len; i++) {
+        out_begins[i] = (int32_t)at + 1;
+        if (self->state[i].len) memcpy(all + at, self->state[i].ptr, self->state[i].len);
+        at += self->state[i].len;
+    }
+    out_begins[self->len] = (int32_t)at + 1;
+    return sv_slice(all, at);
+}
+
+static err_t move_points(db *conn, arena *memory, const point_columns *c, int64_t *out_found) {
+    int32_t *begins = ARENA_ARRAY(memory, int32_t, c->len + 1);
+    sv states = join_states(c, memory, begins);
     return db_exec(conn, &SQL_POINT_MOVE,
                    DB_PARAMS(I64S(num), TIMES(last_at), I64S(last_value), TIMES(day_start), I64S(day_quantity), I64S(day_amount),
-                             DB_BYTES_ARRAY(c->state, c->len)),
+                             DB_BYTES(states), DB_I32_ARRAY(begins, c->len + 1)),
                    out_found);
 }
 
-static err_t change_points(db *conn, const point_columns *c, int64_t *out_found) {
-    return db_exec(
-        conn, &SQL_POINT_CHANGE,
-        DB_PARAMS(I64S(num), I64S(channel), I64S(account), I64S(purse), DB_I32_ARRAY(c->epoch, c->len), TIMES(last_at), I64S(last_value),
-                  TIMES(day_start), I64S(day_quantity), I64S(day_amount), DB_BYTES_ARRAY(c->state, c->len),
-                  db_param_with_nulls(TIMES(stopped_since), c->is_going), db_param_with_nulls(TIMES(estimated_since), c->is_measured)),
-        out_found);
+static err_t change_points(db *conn, arena *memory, const point_columns *c, int64_t *out_found) {
+    int32_t *begins = ARENA_ARRAY(memory, int32_t, c->len + 1);
+    sv states = join_states(c, memory, begins);
+    return db_exec(conn, &SQL_POINT_CHANGE,
+                   DB_PARAMS(I64S(num), I64S(channel), I64S(account), I64S(purse), DB_I32_ARRAY(c->epoch, c->len), TIMES(last_at),
+                             I64S(last_value), TIMES(day_start), I64S(day_quantity), I64S(day_amount), DB_BYTES(states),
+                             DB_I32_ARRAY(begins, c->len + 1), TIMES(stopped_since), TIMES(estimated_since)),
+                   out_found);
 }
 
 static err_t post_points(effects *self, db *conn, fault *out_fault) {
-    static err_t (*const WRITE[])(db *, const point_columns *, int64_t *) = {insert_points, move_points, change_points};
+    static err_t (*const WRITE[])(db *, arena *, const point_columns *, int64_t *) = {insert_points, move_points, change_points};
     if (self->points.len > 1) qsort(self->points.items, self->points.len, sizeof *self->points.items, compare_points);
     point_columns columns[ARRAY_LEN(WRITE)];
     for (size_t i = 0; i < ARRAY_LEN(WRITE); i++) columns_init(&columns[i], self->memory, self->points.len + 1);
@@ -377,7 +414,7 @@ static err_t post_points(effects *self, db *conn, fault *out_fault) {
     for (size_t i = 0; i < ARRAY_LEN(WRITE); i++) {
         if (columns[i].len == 0) continue;
         int64_t found = 0;
-        err_t err = WRITE[i](conn, &columns[i], &found);
+        err_t err = WRITE[i](conn, self->memory, &columns[i], &found);
         if (err) return database_fault(conn, err, "point", out_fault);
         if (found != (int64_t)columns[i].len)
             return fault_set(out_fault, ERR_INTERNAL, "point", "%lld of %zu points were found", (long long)found, columns[i].len);

@@ -25,9 +25,10 @@ static db_options options_of(service *svc) {
     options.idle_session_timeout_ms = 15000;
     options.lock_timeout_ms = 10000;
     options.statement_timeout_ms = 60000;
-    // Batches of unknown size by primary key: the plan is always the index walk in the order of the arrays.
+    // Batches of unknown size by primary key: the plan is always the index walk in ascending num, which a bitmap is not.
     options.session_options =
-        "-c jit=off -c plan_cache_mode=force_generic_plan -c enable_hashjoin=off -c enable_mergejoin=off -c enable_seqscan=off";
+        "-c jit=off -c plan_cache_mode=force_generic_plan -c enable_hashjoin=off -c enable_mergejoin=off -c enable_seqscan=off "
+        "-c enable_bitmapscan=off";
     return options;
 }
 

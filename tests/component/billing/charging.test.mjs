@@ -205,6 +205,36 @@ test('levels follow the balance and are told once; history tells no alarm', asyn
   await sound();
 });
 
+test('a sale in flight is waited for, and the level is that of both', async () => {
+  const site = await makeSite();
+  const [before, bought, after] = await site.addPoints(3);
+  await site.journal([site.next(before, 1000), site.next(bought, 1000), site.next(after, 1000)]);
+  await site.settled();
+  const told = (point) => stack.value("select count(*)::int from billing.outbox where subject_num = $1 and type = 'level_changed'", [point.purse]);
+  const earlier = await Promise.all([before, bought, after].map(told));
+  const seller = await stack.connect({ user: 'penstock_admin' });
+  await seller.query('begin');
+  await seller.query("select set_config('app.company', $1, true)", [String(site.company)]);
+  await seller.query(
+    `select billing.post_transfers($1, 'test', 'flight', now(), array[row($2::bigint, 2, 7, $3::bigint, 0, 1, $4::bigint, 0, 'CNY', 9000000, 0, now(), null, null)::billing.transfer_request])`,
+    [site.company, BigInt(Date.now()) * 1000n, site.entity, bought.purse]);
+  await site.journal([site.next(before, 1000), site.next(bought, 10_000), site.next(after, 1000)]);
+  await waitFor(
+    async () => (await stack.value("select count(*)::int from pg_stat_activity where wait_event_type = 'Lock' and application_name like 'penstock-billing%'")) === 1,
+    { what: 'billing waits for the sale', within_ms: 5000 });
+  await seller.query('commit');
+  await seller.end();
+  await site.settled();
+  assert.equal(await site.balance(before), -1_200_000n);
+  assert.equal(await site.balance(bought), 9_000_000n - 6_600_000n);
+  assert.equal(await site.balance(after), -1_200_000n);
+  const level = (point) => stack.value('select level from billing.purse where num = $1', [point.purse]);
+  assert.deepEqual(await Promise.all([before, bought, after].map(level)), [3, 1, 3]);
+  // The sale made normal of arrears, and tells a balance; the usage behind it made alarm 1 of normal.
+  assert.deepEqual(await Promise.all([before, bought, after].map(told)), [earlier[0], earlier[1] + 1, earlier[2]]);
+  await sound();
+});
+
 test('an edited threshold moves the level at once', async () => {
   const site = await makeSite();
   const point = await site.addPoint();
