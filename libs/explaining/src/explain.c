@@ -138,6 +138,7 @@ static err_t setup_read(explainer *self, setups *all) {
     if (inst) {
         out->ratio_num = inst->ratio_num;
         out->ratio_den = inst->ratio_den;
+        out->is_estimated_end = out->is_estimated && inst->has_estimated_close && out->to_at == inst->to;
     }
     for (size_t i = 0; i < self->setup->version_count; i++)
         if (self->setup->versions[i].num == self->row.version_num) self->tariff = self->setup->versions[i].tariff;

@@ -96,7 +96,9 @@ static void say_estimate(teller *self) {
     const explanation *of = self->of;
     word_time(self, of->from_at, true);
     word_time(self, of->to_at, true);
-    say(self, of->has_profile ? TEXT_EXPLAIN_ESTIMATED_PROFILE : TEXT_EXPLAIN_ESTIMATED_TIME);
+    say(self, of->is_estimated_end ? TEXT_EXPLAIN_ESTIMATED_CLOSE
+              : of->has_profile    ? TEXT_EXPLAIN_ESTIMATED_PROFILE
+                                   : TEXT_EXPLAIN_ESTIMATED_TIME);
 }
 
 static void say_close(teller *self) {

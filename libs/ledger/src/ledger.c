@@ -105,6 +105,13 @@ static bool sides_fit(const ledger_transfer *self) {
                    is_between(self, ACCOUNT_CLASS_SUSPENSE, ACCOUNT_CLASS_PURSE);
         case TRANSFER_PRESET_CREDIT: return is_between(self, ACCOUNT_CLASS_ADJUSTMENT, ACCOUNT_CLASS_PURSE);
         case TRANSFER_ADJUSTMENT:
+            // What a removed meter had left goes to the purse; where the books differ from its display, against adjustment.
+            if (is_between(self, ACCOUNT_CLASS_METER_CREDIT, ACCOUNT_CLASS_PURSE) ||
+                is_between(self, ACCOUNT_CLASS_METER_CREDIT, ACCOUNT_CLASS_ADJUSTMENT) ||
+                is_between(self, ACCOUNT_CLASS_ADJUSTMENT, ACCOUNT_CLASS_METER_CREDIT))
+                return true;
+            return is_between(self, ACCOUNT_CLASS_ADJUSTMENT, ACCOUNT_CLASS_PURSE) ||
+                   is_between(self, ACCOUNT_CLASS_PURSE, ACCOUNT_CLASS_ADJUSTMENT);
         case TRANSFER_ZEROING:
             return is_between(self, ACCOUNT_CLASS_ADJUSTMENT, ACCOUNT_CLASS_PURSE) ||
                    is_between(self, ACCOUNT_CLASS_PURSE, ACCOUNT_CLASS_ADJUSTMENT);

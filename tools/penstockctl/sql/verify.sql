@@ -172,3 +172,34 @@ from compared
 -- name: verify_point_windows
 select w.account_num, w.window_from, w.state, w.requested_at is not null, w.posted_micro
 from billing.window_close w where w.usage_point_num = $1 order by w.window_from, w.account_num
+
+-- name: verify_meter_credit
+-- What a removed meter had left is in the purse, the rest of its books against adjustment, and nothing is left in them.
+with moved as (
+    select t.company_id, t.source_num,
+           coalesce(sum(t.amount_micro) filter (where t.debit_class = 4 and t.credit_class = 1), 0)::bigint as to_purse,
+           (coalesce(sum(t.amount_micro) filter (where t.debit_class = 4 and t.credit_class = 9), 0)
+            - coalesce(sum(t.amount_micro) filter (where t.debit_class = 9 and t.credit_class = 4), 0))::bigint as to_adjustment
+    from billing.transfer t where t.kind = 6 and (t.debit_class = 4 or t.credit_class = 4) and ($1::integer is null or t.company_id = $1)
+    group by t.company_id, t.source_num),
+books as (
+    select u.company_id, u.num, sum(u.amount)::bigint as amount
+    from (select t.company_id, t.credit_num as num, t.amount_micro as amount from billing.transfer t
+          where t.credit_class = 4 and ($1::integer is null or t.company_id = $1)
+          union all
+          select t.company_id, t.debit_num, -t.amount_micro from billing.transfer t
+          where t.debit_class = 4 and ($1::integer is null or t.company_id = $1)) u
+    group by u.company_id, u.num),
+compared as (
+    select r.num, r.credit_micro, r.difference_micro, coalesce(m.to_purse, 0) as to_purse, coalesce(m.to_adjustment, 0) as to_adjustment,
+           coalesce(b.amount, 0) as left_over
+    from core.meter_replacement r
+    left join moved m on m.company_id = r.company_id and m.source_num = r.num
+    left join books b on b.company_id = r.company_id and b.num = r.old_channel_num
+    where $1::integer is null or r.company_id = $1)
+select count(*), count(*) filter (where credit_micro <> to_purse or difference_micro <> to_adjustment or left_over <> 0),
+       min(format('replacement %s carried %s and %s, booked are %s and %s, left over %s', num, credit_micro, difference_micro, to_purse,
+                  to_adjustment, left_over))
+           filter (where credit_micro <> to_purse or difference_micro <> to_adjustment or left_over <> 0),
+       coalesce(sum(credit_micro), 0)::bigint, coalesce(sum(to_purse), 0)::bigint
+from compared

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "command.h"
 #include "ctl_sql.h"
+#include "money/decimal.h"
 #include "verify.h"
 
 typedef struct set_check {
@@ -53,6 +54,20 @@ static err_t set_run(db *conn, const set_check *set, int32_t company, instant_ms
     return ERR_OK;
 }
 
+// In micro-units: what replaced meters had left is what the books moved.
+static err_t credit_run(db *conn, int32_t company, verify_check *out, money_micro *out_carried, money_micro *out_booked) {
+    *out = (verify_check){.name = "credit of replaced meters is booked"};
+    AUTO(db_rows) row = {0};
+    err_t err = db_query_one(conn, &SQL_VERIFY_METER_CREDIT, DB_PARAMS(company ? DB_I32(company) : DB_NULL), &row);
+    if (err) return err;
+    out->checked = db_i64(&row, 0, 0);
+    out->differences = db_i64(&row, 0, 1);
+    if (out->differences) sv_copy_truncated(db_text(&row, 0, 2), out->examples[out->example_count++], sizeof out->examples[0]);
+    *out_carried = db_i64(&row, 0, 3);
+    *out_booked = db_i64(&row, 0, 4);
+    return ERR_OK;
+}
+
 static void check_print(const verify_check *self, int64_t *differences) {
     printf("%-44s %12lld  %s", self->name, (long long)self->checked, self->differences ? "" : "ok\n");
     if (self->differences) printf("%lld differ\n", (long long)self->differences);
@@ -99,12 +114,23 @@ static int ledger_verify(const char *code) {
     if (!err) check_print(&records, &differences);
     verify_points points;
     if (!err) err = verify_points_run(conn, company, now, &points);
+    verify_check credit;
+    money_micro carried = 0, booked = 0;
+    if (!err) err = credit_run(conn, company, &credit, &carried, &booked);
     if (err) return ctl_db_fault(conn, "verifying the ledger", err);
     check_print(&points.tiling, &differences);
     check_print(&points.position, &differences);
     check_print(&points.copies, &differences);
     check_print(&points.rating, &differences);
     check_print(&points.closes, &differences);
+    check_print(&points.conservation, &differences);
+    fwrite(points.conservation_lines.ptr, 1, points.conservation_lines.len, stdout);
+    buf_done(&points.conservation_lines);
+    check_print(&credit, &differences);
+    char carried_text[DECIMAL_TEXT_MAX], booked_text[DECIMAL_TEXT_MAX];
+    decimal_format(carried, MONEY_SCALE, 2, carried_text);
+    decimal_format(booked, MONEY_SCALE, 2, booked_text);
+    printf("    all: credit carried over %s = booked %s\n", carried_text, booked_text);
     printf("%-44s %12lld\n", "readings charged again", (long long)points.readings);
     printf("%-44s %12lld\n", "usage points left out: they wait", (long long)points.waiting);
     printf("%s\n", differences ? "the ledger DIFFERS" : "the ledger is proven");

@@ -22,6 +22,8 @@ typedef struct verify_points {
     verify_check tiling;
     verify_check rating;
     verify_check closes;
+    verify_check conservation;
+    buf conservation_lines;  // a line for each usage point with more than one meter or epoch, then the total; the caller's
     verify_check position;
     verify_check copies;
     int64_t waiting;  // points that stand still or wait for a replay: not compared

@@ -7,10 +7,12 @@
 #include "explaining/stored.h"
 #include "setups/setups.h"
 #include "verify.h"
+#include "verify_conservation.h"
 
 #define POINTS_PER_LOAD 256
 #define RATING_CACHE_ENTRIES 4096
 #define HOLDERS_MAX 64
+#define CONSERVATION_BYTES_MAX (64u << 20)
 
 typedef struct point_row {
     int32_t company;
@@ -47,6 +49,7 @@ typedef struct verifier {
     charge_list charges;
     size_t base_count;  // base charges come first
     closed_windows closed;
+    conserved total;
 } verifier;
 
 static err_t point_verify(verifier *self, const point_row *point);
@@ -73,12 +76,14 @@ err_t verify_points_run(db *conn, int32_t company, instant_ms now, verify_points
     *out = (verify_points){.tiling = {.name = "base charges tile each usage point"},
                            .rating = {.name = "charging again gives the same amounts"},
                            .closes = {.name = "closing tier windows again comes to the same"},
+                           .conservation = {.name = "registers rose by what was charged"},
                            .position = {.name = "points stand at their last reading"},
                            .copies = {.name = "packed days hold what was read"}};
     AUTO_ZONE_SET zones = zone_set_new(SV(ZONE_FILES_FOLDER));
     AUTO_SETUPS all = setups_new(zones);
     AUTO_RATING_CACHE cache = rating_cache_new(RATING_CACHE_ENTRIES);
-    verifier self = {.conn = conn, .setups = all, .cache = cache, .out = out};
+    verifier self = {.conn = conn, .setups = all, .cache = cache, .out = out, .total = {.is_exact = true}};
+    buf_init(&out->conservation_lines, CONSERVATION_BYTES_MAX);
     AUTO(db_rows) rows = {0};
     err_t err = db_query(conn, &SQL_VERIFY_POINTS, DB_PARAMS(company ? DB_I32(company) : DB_NULL), &rows);
     point_row batch[POINTS_PER_LOAD];
@@ -96,6 +101,8 @@ err_t verify_points_run(db *conn, int32_t company, instant_ms now, verify_points
         err = batch_verify(&self, batch, len, now);
         len = 0;
     }
+    buf_addf(&out->conservation_lines, "    all: ");
+    conserved_tell(&self.total, &out->conservation_lines);
     charging_outcome_done(&self.outcome);
     vec_done(&self.charges);
     vec_done(&self.closed);
@@ -208,6 +215,30 @@ static void piece_take(verifier *self, const point_row *point, rerun *run, const
     if (piece->to_at == line->to_at) base_close(self, point, run);
 }
 
+// Independent of charging: registers are counted, not charged again.
+static void conservation_check(verifier *self, const point_row *point, const charging_setup *setup, const stored_polls *polls) {
+    conserved one = {0};
+    conserved_count(setup, polls, point->channel, point->last_value, &one);
+    for (size_t i = 0; i < self->charges.len; i++)
+        *(self->charges.items[i].account ? &one.charged : &one.unheld) += self->charges.items[i].quantity;
+    self->out->conservation.checked++;
+    if (!conserved_holds(&one))
+        verify_differ(
+            &self->out->conservation, "usage point %lld: registers %lld and estimated %lld, but charged %lld and held by nobody %lld",
+            (long long)point->num, (long long)one.registers, (long long)one.estimated, (long long)one.charged, (long long)one.unheld);
+    self->total.registers += one.registers;
+    self->total.estimated += one.estimated;
+    self->total.charged += one.charged;
+    self->total.unheld += one.unheld;
+    self->total.meters += one.meters;
+    self->total.rollovers += one.rollovers;
+    self->total.is_exact = self->total.is_exact && one.is_exact;
+    if (one.meters < 2 && one.rollovers == 0) return;
+    buf_addf(&self->out->conservation_lines, "    usage point %lld, %zu meters, %zu rollovers: ", (long long)point->num, one.meters,
+             one.rollovers);
+    conserved_tell(&one, &self->out->conservation_lines);
+}
+
 static err_t rating_check(verifier *self, const point_row *point, const charging_setup *setup) {
     AUTO(stored_polls) polls = {0};
     fault why = {0};
@@ -221,6 +252,7 @@ static err_t rating_check(verifier *self, const point_row *point, const charging
     if (polls.contradictions)
         verify_differ(&self->out->copies, "%zu readings of usage point %lld differ between row and packed day", polls.contradictions,
                       (long long)point->num);
+    conservation_check(self, point, setup, &polls);
     vec_clear(&self->closed);
     rerun run = {.is_strict = self->base_count == self->charges.len};
     charging_point again;

@@ -71,8 +71,9 @@ typedef struct explanation {
     bool rounds_each_line;
     money_micro total;
     money_micro already_charged;
-    bool is_estimated;  // readings were missing: the quantity is measured, when it was used is estimated
-    bool has_profile;   // by what the point usually uses; else in proportion to time
+    bool is_estimated;      // readings were missing: the quantity is measured, when it was used is estimated
+    bool has_profile;       // by what the point usually uses; else in proportion to time
+    bool is_estimated_end;  // the display of a replaced meter was dead: the quantity is estimated too
     // The close of a tier window: between no two readings, of what is known of the window as a whole.
     bool is_close;
     bool has_demand_line, has_factor_line;
