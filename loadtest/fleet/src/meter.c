@@ -30,7 +30,7 @@ fleet_registers fleet_meter_registers(fleet_meter *self, instant_ms load_at) {
 
 static int64_t power_now_dw(fleet_meter *self, fleet_time now) {
     int64_t extra_w, heater_w;
-    if (self->relay_open) return 0;
+    if (self->relay_open && !fleet_fault_strikes(&self->faults, FLEET_FAULT_BRIDGED, now.wall, NULL)) return 0;
     fleet_fault_strikes(&self->faults, FLEET_FAULT_EXTRA_LOAD, now.wall, &extra_w);
     fleet_fault_strikes(&self->faults, FLEET_FAULT_MALICIOUS_LOAD, now.wall, &heater_w);
     return 10 * (fleet_hour_power_w(hour_of(self, now.load)) + extra_w + heater_w);

@@ -114,11 +114,13 @@ static void read_wish(json_reader *r, const json_node *root, const service_event
     json_node parameters = json_member(r, root, "parameters");
     out->operation = json_read_text(r, &operation);
     if (json_reader_failed(r)) return;
-    if (!line_operation_parse(out->operation, &out->order.operation) || out->order.operation == LINE_READ_NOW) {
+    line_operation wanted;
+    if (!line_operation_parse(out->operation, &wanted) || wanted == LINE_READ_NOW) {
         json_refuse(r, &operation, "is no command");
         return;
     }
     line_parameters ignored;
+    out->order.operation = wanted;
     if (out->order.operation == LINE_SET_PARAMETERS) line_parameters_read(r, &parameters, &ignored);
     out->parameters = event->payload;  // the statement takes its member "parameters"
 }

@@ -46,6 +46,15 @@ export class Site {
     return site;
   }
 
+  async addModel(switchKind) {
+    return this.stack.value(
+      `insert into core.meter_model (id, code, maker, name, utility, protocol, channels, register_max, switch_kind)
+       values ($1, $2, 'Maker', 'Model', $3, 'dlt645_2007', 1, 1000000000, $4)
+       on conflict (code) do update set name = excluded.name returning num`,
+      [randomUUID(), `model-${switchKind}`, switchKind === 'valve' ? 'water' : 'electricity', switchKind],
+    );
+  }
+
   async addPushGateway() {
     const id = randomUUID();
     const key = `gw-${randomBytes(6).toString('hex')}`;
@@ -75,11 +84,14 @@ export class Site {
     return this.stack.query('insert into core.gateway_port (company_id, gateway_num, port) values ($1, $2, 1)', [this.company, gateway]);
   }
 
-  async addMeter(gateway, address, { protocol = 'push', serial = address } = {}) {
+  // `password`: level and three bytes as hexadecimal text, kept sealed.
+  async addMeter(gateway, address, { protocol = 'push', serial = address, model = this.models[protocol], password } = {}) {
+    const id = randomUUID();
+    const sealed = password && (await seal(this.stack, this.company, `core.meter.password_sealed:${id}`, Buffer.from(password)));
     const num = await this.stack.value(
-      `insert into core.meter (company_id, id, property_num, gateway_num, bus_address, model_num, serial, installed_at)
-       values ($1, $2, $3, $4, $5, $6, $7, now() - interval '90 days') returning num`,
-      [this.company, randomUUID(), this.property, gateway.num, address, this.models[protocol], serial],
+      `insert into core.meter (company_id, id, property_num, gateway_num, bus_address, model_num, serial, password_sealed, installed_at)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, now() - interval '90 days') returning num`,
+      [this.company, id, this.property, gateway.num, address, model, serial, sealed ?? null],
     );
     const channel = await this.stack.value(
       'insert into core.channel (company_id, id, meter_num) values ($1, $2, $3) returning num',

@@ -9,6 +9,7 @@
 
 #include "base/id.h"
 #include "base/mem.h"
+#include "line_order.h"
 #include "links/booking.h"
 #include "links/source.h"
 #include "metering/register.h"
@@ -251,12 +252,119 @@ static void contacts_are_written_once_in_a_while(void **state) {
     presence_free(self);
 }
 
+// ---- orders ----
+
+static void parameters_become_the_counts_of_the_protocol(void **state) {
+    (void)state;
+    static const char JSON[] =
+        "{\"overload_w\":3500,\"overload_recoveries\":3,\"malicious_w\":800,\"alarm_1_micro\":50000000,\"alarm_2_micro\":20010000,"
+        "\"schedule\":[{\"at\":\"08:00\",\"do\":\"on\"},{\"at\":\"22:30\",\"do\":\"off\"}]}";
+    static const struct {
+        uint32_t data_id;
+        int64_t count;
+        dlt645_slot slot;
+    } ITEMS[] = {
+        {0x04090B01, 35000, {0}},
+        {0x04FE0101, 3, {0}},
+        {0x04FE0102, 8000, {0}},
+        {0x04001001, 5000, {0}},
+        {0x04001002, 2001, {0}},
+        {0x04FE0201, 0, {DLT645_SLOT_ON, 8, 0}},
+        {0x04FE0202, 0, {DLT645_SLOT_OFF, 22, 30}},
+        {0x04FE0203, 0, {DLT645_SLOT_UNUSED, 0, 0}},
+    };
+    line_parameters parameters;
+    line_item item;
+    fault why;
+    if (line_parameters_parse(sv_of(JSON), &parameters, &why)) fail_msg("%s: %s", why.place, why.reason);
+    for (size_t i = 0; i < ARRAY_LEN(ITEMS); i++) {
+        assert_true(line_parameters_item(&parameters, i, &item));
+        assert_int_equal(item.data_id, ITEMS[i].data_id);
+        assert_int_equal(item.is_slot, ITEMS[i].data_id >= 0x04FE0201);
+        assert_true(item.count == ITEMS[i].count);
+        assert_int_equal(item.slot.action, ITEMS[i].slot.action);
+        assert_int_equal(item.slot.hour * 60 + item.slot.minute, ITEMS[i].slot.hour * 60 + ITEMS[i].slot.minute);
+    }
+    assert_true(line_parameters_item(&parameters, 12, &item));
+    assert_false(line_parameters_item(&parameters, 13, &item));
+}
+
+// Whatever an order may say can be written: the frame is never refused later.
+static void accepted_parameters_fit_their_frames(void **state) {
+    (void)state;
+    static const char *const ROWS[] = {
+        "{\"overload_w\":99999}",
+        "{\"overload_w\":0}",
+        "{\"overload_recoveries\":99}",
+        "{\"malicious_w\":99999}",
+        "{\"alarm_1_micro\":999999990000}",
+        "{\"alarm_2_micro\":10000}",
+        "{\"schedule\":[{\"at\":\"23:59\",\"do\":\"off\"}]}",
+    };
+    const dlt645_writer writer = {.level = 2};
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        line_parameters parameters;
+        line_item item;
+        fault why;
+        if (line_parameters_parse(sv_of(ROWS[i]), &parameters, &why)) fail_msg("%s: %s", ROWS[i], why.reason);
+        for (size_t n = 0; line_parameters_item(&parameters, n, &item); n++) {
+            dlt645_frame frame;
+            assert_true(item.is_slot ? dlt645_write_slot(DLT645_WILDCARD, &writer, item.data_id, item.slot, &frame)
+                                     : dlt645_write_number(DLT645_WILDCARD, &writer, item.data_id, item.count, &frame));
+        }
+    }
+}
+
+static void wrong_parameters_name_their_place(void **state) {
+    (void)state;
+    static const struct {
+        const char *json, *place;
+    } ROWS[] = {
+        {"{}", "/"},
+        {"{\"overload_w\":100000}", "/overload_w"},
+        {"{\"overload_w\":-1}", "/overload_w"},
+        {"{\"overload_w\":\"5\"}", "/overload_w"},
+        {"{\"alarm_1_micro\":5001}", "/alarm_1_micro"},
+        {"{\"overload_recoveries\":100}", "/overload_recoveries"},
+        {"{\"volume\":1}", "/volume"},
+        {"{\"schedule\":[{\"at\":\"8:00\",\"do\":\"on\"}]}", "/schedule/0/at"},
+        {"{\"schedule\":[{\"at\":\"08:60\",\"do\":\"on\"}]}", "/schedule/0/at"},
+        {"{\"schedule\":[{\"at\":\"08:00\",\"do\":\"on\"},{\"at\":\"09:00\",\"do\":\"x\"}]}", "/schedule/1/do"},
+        {"{\"schedule\":[{\"at\":\"08:00\"}]}", "/schedule/0"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        line_parameters parameters;
+        fault why = {0};
+        if (!line_parameters_parse(sv_of(ROWS[i].json), &parameters, &why)) fail_msg("accepted: %s", ROWS[i].json);
+        assert_string_equal(why.place, ROWS[i].place);
+    }
+}
+
+static void passwords_are_eight_digits(void **state) {
+    (void)state;
+    uint8_t level = 0;
+    uint8_t password[3];
+    assert_true(line_password_parse(SV("02112233"), &level, password));
+    assert_int_equal(level, 2);
+    assert_memory_equal(password, "\x11\x22\x33", 3);
+    static const char *const WRONG[] = {"", "0211223", "021122334", "0211223g", "secret!!"};
+    for (size_t i = 0; i < ARRAY_LEN(WRONG); i++) assert_false(line_password_parse(sv_of(WRONG[i]), &level, password));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_table_agrees_with_a_list),          cmocka_unit_test(a_body_is_read_reading_by_reading),
-        cmocka_unit_test(refusals_have_distinct_texts),          cmocka_unit_test(sources_are_matched_by_network),
-        cmocka_unit_test(a_wrong_clock_is_booked_at_receipt),    cmocka_unit_test(values_are_written_on_change_or_each_five_minutes),
-        cmocka_unit_test(what_could_not_be_written_waits_again), cmocka_unit_test(contacts_are_written_once_in_a_while),
+        cmocka_unit_test(parameters_become_the_counts_of_the_protocol),
+        cmocka_unit_test(accepted_parameters_fit_their_frames),
+        cmocka_unit_test(wrong_parameters_name_their_place),
+        cmocka_unit_test(passwords_are_eight_digits),
+        cmocka_unit_test(the_table_agrees_with_a_list),
+        cmocka_unit_test(a_body_is_read_reading_by_reading),
+        cmocka_unit_test(refusals_have_distinct_texts),
+        cmocka_unit_test(sources_are_matched_by_network),
+        cmocka_unit_test(a_wrong_clock_is_booked_at_receipt),
+        cmocka_unit_test(values_are_written_on_change_or_each_five_minutes),
+        cmocka_unit_test(what_could_not_be_written_waits_again),
+        cmocka_unit_test(contacts_are_written_once_in_a_while),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
