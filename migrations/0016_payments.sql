@@ -115,6 +115,7 @@ create table payments.payment_order (
     constraint payment_order_times_ck check (expires_at > created_at)
 ) with (fillfactor = 80);
 create index payment_order_next_query_at_ix on payments.payment_order (next_query_at) where next_query_at is not null;
+create index payment_order_created_ix on payments.payment_order (next_query_at) where state = 'created';
 create index payment_order_company_id_account_num_ix on payments.payment_order (company_id, account_num, num);
 
 -- refused: not sent, unused credit or the order's rest did not cover it; reserved: the purse was debited, the channel not asked

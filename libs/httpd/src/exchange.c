@@ -45,7 +45,15 @@ bool httpd_request_query(const httpd_request *self, const char *name, sv *out_va
     return uri_query_find(self->head.query, sv_of(name), self->memory, out_value);
 }
 
+sv httpd_request_query_text(const httpd_request *self) { return self->head.query; }
+
 sv httpd_request_header(const httpd_request *self, const char *name) { return head_field_of(&self->head, sv_of(name)); }
+
+size_t httpd_request_header_count(const httpd_request *self, const char *name) {
+    size_t count = 0;
+    for (size_t i = 0; i < self->head.field_count; i++) count += sv_equal_nocase(self->head.fields[i].name, sv_of(name));
+    return count;
+}
 
 bool httpd_request_cookie(const httpd_request *self, const char *name, sv *out_value) {
     for (size_t i = 0; i < self->head.field_count; i++)

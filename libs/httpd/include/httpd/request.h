@@ -25,8 +25,12 @@ sv httpd_request_param(const httpd_request *self, const char *name);
 // A query parameter, percent-decoded ('+' is a space), UTF-8 checked; the first of several; as sent when it cannot
 // be decoded, for the handler to refuse. False when absent.
 bool httpd_request_query(const httpd_request *self, const char *name, sv *out_value);
+// The query as sent, without '?'; empty when there is none.
+sv httpd_request_query_text(const httpd_request *self);
 // The first header of that name, trimmed; SV_NONE when absent.
 sv httpd_request_header(const httpd_request *self, const char *name);
+// How many headers of that name came.
+size_t httpd_request_header_count(const httpd_request *self, const char *name);
 bool httpd_request_cookie(const httpd_request *self, const char *name, sv *out_value);
 
 // The body as sent: chunking is undone, Content-Encoding is not.
