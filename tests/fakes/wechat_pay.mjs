@@ -9,7 +9,7 @@
 // plan({ on, number, times = 1, act, …}): `on` is create, query, close, refund, query_refund, certificates or notify.
 // Acts on answers: refuse { status, code, message, unsigned }, delay { delay_ms }, drop_before, drop_after, hang_before,
 // hang_after, forge, probe, stale { seconds }, unsigned, unknown_serial, own_serial, garbage, oversize { bytes }, truncate,
-// change { changes }, sign_with { serial }. "after" means: done, but the answer does not arrive.
+// change { changes }, sign_with { serial }, body { text } (any signed bytes). "after" means: done, but the answer does not arrive.
 // Acts on notifications: forge, probe, stale, unsigned, unknown_serial, own_serial, change { changes } (of the plaintext),
 // envelope { changes }, sign_with, duplicate { copies }, delay { delay_ms }, lose, other_key, body { text } (any signed bytes).
 //
@@ -186,7 +186,7 @@ export class FakeWeChatPay {
 
   answer(request, response, merchant, { status, body }, plan) {
     const bare = plan.act === 'garbage' ? '<html><body>502 Bad Gateway</body></html>' : body === undefined ? '' : JSON.stringify(plan.act === 'change' ? merge(body, plan.changes) : body);
-    const text = plan.act === 'oversize' ? bare.padEnd(plan.bytes, ' ') : bare;
+    const text = plan.act === 'oversize' ? bare.padEnd(plan.bytes, ' ') : plan.act === 'body' ? plan.text : bare;
     const headers = { 'Request-ID': `08${randomBytes(8).toString('hex').toUpperCase()}-${status < 300 ? 0 : 268435461}`, 'Content-Type': 'application/json; charset=utf-8' };
     if (merchant) Object.assign(headers, this.sign(merchant, text, this.answerKey(request, merchant), plan));
     if (status !== 204) headers['Content-Length'] = Buffer.byteLength(text) + (plan.act === 'truncate' ? 10 : 0);
