@@ -111,10 +111,11 @@ static switching_step step_towards_on(const switching_position *p) {
 
 static switching_step step_towards_off(const switching_position *p) {
     if (p->has_open_off) return SWITCHING_REST;
-    if (p->has_unknown_off) return p->has_open_read ? SWITCHING_REST : SWITCHING_READ_BACK;
+    switching_step look = p->has_open_read || p->has_fresh_look ? SWITCHING_REST : SWITCHING_READ_BACK;
+    if (p->has_unknown_off) return look;
     switch (p->seen) {
         case SWITCHING_STATE_OFF: return p->is_verified ? SWITCHING_REST : SWITCHING_PROPOSE_OFF;
-        case SWITCHING_STATE_CLOSING: return p->has_open_read ? SWITCHING_REST : SWITCHING_READ_BACK;
+        case SWITCHING_STATE_CLOSING: return look;
         case SWITCHING_STATE_STUCK: return SWITCHING_REST;  // a person has to look
         case SWITCHING_STATE_UNKNOWN:
         case SWITCHING_STATE_ON:

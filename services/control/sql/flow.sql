@@ -91,7 +91,7 @@ order by r.requested_at limit 1
 for update skip locked
 
 -- name: request_end
-update control.request set state = $3, outcome = $4, version = $5, finished_at = case when $3 = 'accepted' then null else $6 end
+update control.request set state = $3, outcome = $4, version = $5, finished_at = case when $3 = 'accepted' then null else $6::timestamptz end
 where company_id = $1 and id = $2
 
 -- name: request_finish

@@ -141,7 +141,7 @@ err_t consider(subject *self) {
     switching_wish wish = switching_wish_of(&standing);
     if (wish == SWITCHING_WANT_OFF && !self->is_off) {
         // What was sent and never heard of is asked for first, whatever is wanted now.
-        if (self->has_unknown_off && !self->has_open_read) return consider_read_back(self, NULL);
+        if (self->has_unknown_off && !self->has_open_read && !self->has_fresh_look) return consider_read_back(self, NULL);
         return propose_off(self);
     }
     if (wish == SWITCHING_WANT_ON && self->is_off) return consider_on(self, reason_of_on(self), NULL, NULL);

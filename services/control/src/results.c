@@ -118,6 +118,7 @@ static err_t take_off(subject *self, const command *which, const result *what) {
     if (end == SWITCHING_DONE) {
         err_t err = close_command(self, which, "verified", what);
         if (!err && which->has_request) err = finish_request(self, &which->request, "done", "off");
+        if (!err && self->seen == what->seen) err = results_look(self, what->seen, what->at);
         return err ? err : consider_point(self->app, self->conn, self->company, self->point);
     }
     bool keeps = strcmp(which->state, "refused") == 0 || strcmp(which->state, "superseded") == 0 || strcmp(which->state, "expired") == 0;
@@ -206,7 +207,7 @@ err_t results_take(control_app *app, db *conn, const result *what) {
     if (what->seen != SWITCHING_STATE_UNKNOWN && what->at <= it.now + SWITCHING_FUTURE_MS) {
         err = subject_observe(&it, what->seen, what->at);
         bool is_newest = !err && it.seen == what->seen;
-        if (is_newest && (!which.is_off || which.version == it.version)) err = results_look(&it, what->seen, what->at);
+        if (is_newest && !which.is_off) err = results_look(&it, what->seen, what->at);
         if (err) return err;
     }
     if (which.is_off) return take_off(&it, &which, what);

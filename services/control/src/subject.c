@@ -5,6 +5,7 @@
 #include "control_sql.h"
 
 #define REFUSAL_SAME_MS DAY_MS
+#define FRESH_LOOK_MS MINUTE_MS
 
 static switching_truth truth(const db_rows *rows, int column) {
     if (db_is_null(rows, 0, column)) return SWITCHING_NOT_KNOWN;
@@ -77,6 +78,8 @@ static void read_row(subject *self, const db_rows *rows) {
     self->hold = sv_equal(hold, SV("on")) ? SWITCHING_HOLD_ON : sv_equal(hold, SV("off")) ? SWITCHING_HOLD_OFF : SWITCHING_HOLD_NONE;
     sv_copy_truncated(db_text(rows, 0, 5), self->hold_by, sizeof self->hold_by);
     self->seen = switching_state_of(db_text(rows, 0, 7));
+    instant_ms seen_at = db_time(rows, 0, 8);
+    self->has_fresh_look = seen_at && self->now - seen_at < FRESH_LOOK_MS;
     self->is_verified = db_bool(rows, 0, 9);
     sv_copy_truncated(db_text(rows, 0, 10), self->waits_for, sizeof self->waits_for);
     self->waits_since = db_time(rows, 0, 11);
@@ -226,5 +229,6 @@ switching_position subject_position(const subject *self) {
                                 .has_open_off = self->has_open_off,
                                 .has_unknown_off = self->has_unknown_off,
                                 .has_open_read = self->has_open_read,
+                                .has_fresh_look = self->has_fresh_look,
                                 .keeps_itself_off = self->has_alarm || self->scheduled_off};
 }

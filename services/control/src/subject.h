@@ -23,6 +23,7 @@ typedef struct subject {
     char hold_by[SUBJECT_TEXT_MAX];
     switching_state seen;
     bool is_verified;
+    bool has_fresh_look;
     bool has_alarm;  // its own protection opened since it was last read back
     char waits_for[SUBJECT_TEXT_MAX];
     instant_ms waits_since;

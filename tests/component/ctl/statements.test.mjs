@@ -11,6 +11,7 @@ import { ROOT, startStack } from '../../support/stack.mjs';
 const FOLDERS = [
   { folder: 'services/ingest/sql', all: ['penstock_ingest'] },
   { folder: 'services/billing/sql', all: ['penstock_billing'] },
+  { folder: 'services/control/sql', all: ['penstock_control'] },
   { folder: 'services/api/sql', any: ['penstock_api', 'penstock_api_worker'] },
   { folder: 'tools/penstockctl/sql', all: ['penstock_admin'], migrating: 'migrate.sql' },
   { folder: 'libs/setups/sql', all: ['penstock_billing', 'penstock_admin', 'penstock_api'] },
@@ -28,7 +29,7 @@ const FOLDERS = [
     ],
   },
 ];
-const SCHEMA_OF = { penstock_ingest: 'ingest', penstock_billing: 'billing', penstock_api: 'api', penstock_api_worker: 'api' };
+const SCHEMA_OF = { penstock_control: 'control', penstock_ingest: 'ingest', penstock_billing: 'billing', penstock_api: 'api', penstock_api_worker: 'api' };
 
 // The same reading of a file as cmake/embed_sql.awk.
 function parse(file, content) {

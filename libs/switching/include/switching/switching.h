@@ -109,6 +109,7 @@ typedef struct switching_position {
     bool has_open_off;      // a switch-off of the newest version waits on the line
     bool has_unknown_off;   // a switch-off was sent and not read back
     bool has_open_read;     // a reading of the state waits on the line
+    bool has_fresh_look;    // it was read so short ago that reading it again would tell the same
     bool keeps_itself_off;  // its own schedule or protection switched it off
 } switching_position;
 
