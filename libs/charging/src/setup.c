@@ -14,10 +14,34 @@ const charging_holder *charging_holder_at(const charging_setup *self, instant_ms
     return NULL;
 }
 
+charging_holding charging_holding_at(const charging_setup *self, instant_ms at) {
+    const charging_holder *here = charging_holder_at(self, at);
+    if (!here) return (charging_holding){0};
+    const charging_holder *first = here, *last = here, *end = self->holders + self->holder_count;
+    while (first > self->holders && first[-1].account == here->account && first[-1].to == first->from) first--;
+    while (last + 1 < end && last[1].account == here->account && last[1].from == last->to) last++;
+    return (charging_holding){here->account, last->purse, first->from, last->to};
+}
+
 const charging_version *charging_version_at(const charging_setup *self, instant_ms at) {
     for (size_t i = self->version_count; i-- > 0;)
         if (self->versions[i].from <= at) return &self->versions[i];
     return NULL;
+}
+
+static int64_t num_at(const charging_version *list, size_t count, instant_ms at) {
+    for (size_t i = count; i > 0; i--)
+        if (list[i - 1].from <= at) return list[i - 1].num;
+    return 0;
+}
+
+instant_ms charging_versions_differ_from(const charging_version *a, size_t a_count, const charging_version *b, size_t b_count) {
+    instant_ms first = INSTANT_MAX;
+    for (size_t i = 0; i < a_count + b_count; i++) {
+        instant_ms at = i < a_count ? a[i].from : b[i - a_count].from;
+        if (at < first && num_at(a, a_count, at) != num_at(b, b_count, at)) first = at;
+    }
+    return first;
 }
 
 const charging_profile *charging_profile_of(const charging_setup *self, instant_ms from, instant_ms to) {

@@ -10,7 +10,7 @@
 #define WORKERS_MAX 16
 
 typedef struct billing_metrics {
-    metric *closes;
+    metric *closes, *recharges;
     metric *blocks, *readings, *charged, *ignored, *stored, *late, *quarantined, *dead, *transactions, *retries, *replays, *days;
     metric *transaction_seconds, *visible_seconds;
 } billing_metrics;

@@ -66,6 +66,7 @@ static void register_metrics(billing_metrics *m) {
         .retries = metric_counter("penstock_billing_retries_total", "Transactions tried again", NULL),
         .replays = metric_counter("penstock_billing_replays_total", "Usage points rated anew", NULL),
         .closes = metric_counter("penstock_billing_windows_closed_total", "Closing amounts of tier windows worked out", NULL),
+        .recharges = metric_counter("penstock_billing_recharges_total", "Usage points recharged", NULL),
         .days = metric_counter("penstock_billing_days_total", "Local days packed", NULL),
         .transaction_seconds = metric_histogram("penstock_billing_transaction_seconds", "From begin to commit", NULL),
         .visible_seconds = metric_histogram("penstock_billing_visible_seconds", "From journaled to balance visible, per block", NULL),

@@ -11,7 +11,7 @@
 
 // As the comments on billing.charge say.
 typedef enum charge_kind { CHARGE_BASE = 0, CHARGE_CORRECTION = 1, CHARGE_CLOSE = 2 } charge_kind;
-typedef enum charge_cause { CAUSE_BLOCK = 0, CAUSE_REPLAY = 1, CAUSE_CLOSE = 3, CAUSE_GAP = 4 } charge_cause;
+typedef enum charge_cause { CAUSE_BLOCK = 0, CAUSE_REPLAY = 1, CAUSE_RECHARGE = 2, CAUSE_CLOSE = 3, CAUSE_GAP = 4 } charge_cause;
 
 typedef struct charge_row {
     int64_t id;
@@ -20,7 +20,7 @@ typedef struct charge_row {
     charge_kind kind;
     charge_cause cause;
     int16_t cause_record;
-    int64_t cause_num;  // block, or the charge that is corrected
+    int64_t cause_num;  // block, the charge that is corrected, or the recharge
     int64_t corrects;   // 0: none
     bool is_history;    // from backfill only
     const charging_setup *setup;

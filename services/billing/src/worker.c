@@ -77,17 +77,19 @@ static err_t keep_up(worker *self, fault *out_fault) {
 
 // One piece of work of a side lane; *out_did: another piece may wait.
 static err_t side_lanes(worker *self, bool *out_did, fault *out_fault) {
-    bool did_replay = false, did_day = false, did_close = false;
+    bool did_replay = false, did_day = false, did_close = false, did_recharge = false;
     err_t err = ERR_OK;
     if (is_due(&self->forget_at_ms, SILENT_EVERY_MS)) err = self->owned_count ? day_ask_silent(self) : ERR_OK;
     if (err) return fault_set(out_fault, err, "day", "%.180s", db_error_text(self->conn));
     if (is_due(&self->replay_at_ms, LANE_EVERY_MS)) err = replay_run(self, &did_replay, out_fault);
     if (did_replay) self->replay_at_ms = 0;  // there may be more
+    if (!err && is_due(&self->recharge_at_ms, LANE_EVERY_MS)) err = recharge_run(self, &did_recharge, out_fault);
+    if (did_recharge) self->recharge_at_ms = 0;
     if (!err && is_due(&self->close_at_ms, CLOSE_EVERY_MS)) err = window_close_run(self, &did_close, out_fault);
     if (did_close) self->close_at_ms = 0;
     if (!err && is_due(&self->day_at_ms, LANE_EVERY_MS)) err = day_run(self, &did_day, out_fault);
     if (did_day) self->day_at_ms = 0;
-    *out_did = did_replay || did_day || did_close;
+    *out_did = did_replay || did_day || did_close || did_recharge;
     return err;
 }
 

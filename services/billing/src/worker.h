@@ -41,7 +41,8 @@ typedef struct worker {
     VEC(company_seq) companies;
 
     // When each recurring duty is due (monotonic).
-    int64_t beat_at_ms, config_at_ms, floor_at_ms, replay_at_ms, day_at_ms, purse_at_ms, forget_at_ms, deep_look_at_ms, close_at_ms;
+    int64_t beat_at_ms, config_at_ms, floor_at_ms, replay_at_ms, day_at_ms, purse_at_ms, forget_at_ms, deep_look_at_ms, close_at_ms,
+        recharge_at_ms;
     int32_t ensured_month;   // YYYYMM of the last partition of packed days that was asked for
     bool looks_deep;         // the next look at the journal goes back without bound
     int64_t lag_ms;          // age of the oldest block at the last look, 0 when all was claimed: told with each beat
@@ -72,6 +73,9 @@ err_t config_sync_purses(worker *self, const int32_t *companies, size_t count, f
 err_t replay_run(worker *self, bool *out_did, fault *out_fault) MUST_CHECK;
 err_t day_run(worker *self, bool *out_did, fault *out_fault) MUST_CHECK;
 err_t day_ask_silent(worker *self) MUST_CHECK;
+
+// recharge.c: usage rated again under other versions, some points in each turn; *out_did: more may wait.
+err_t recharge_run(worker *self, bool *out_did, fault *out_fault) MUST_CHECK;
 
 // window_close.c: the closing amounts that are due; *out_did: more may wait.
 err_t window_close_run(worker *self, bool *out_did, fault *out_fault) MUST_CHECK;

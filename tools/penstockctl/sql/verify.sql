@@ -117,7 +117,7 @@ where $1::integer is null or $1 > 0
 -- name: verify_points
 -- The usage points that were ever read, with what they stand at.
 select p.company_id, p.num, p.channel_num, p.epoch, p.last_at, p.last_value, p.stopped_since is not null, q.usage_point_num is not null,
-       p.state
+       p.state, exists (select from billing.rated_version r where r.company_id = p.company_id and r.usage_point_num = p.num and r.run_num is not null)
 from billing.point p left join billing.replay_request q on q.usage_point_num = p.num
 where $1::integer is null or p.company_id = $1
 order by p.num

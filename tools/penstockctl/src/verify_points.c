@@ -19,7 +19,7 @@ typedef struct point_row {
     int64_t num, channel, last_value;
     int32_t epoch;
     instant_ms last_at;
-    bool is_stopped, is_waiting;
+    bool is_stopped, is_waiting, is_recharged;
 } point_row;
 
 typedef struct charge_line {
@@ -96,7 +96,8 @@ err_t verify_points_run(db *conn, int32_t company, instant_ms now, verify_points
                                    .last_at = db_time(&rows, i, 4),
                                    .last_value = db_i64(&rows, i, 5),
                                    .is_stopped = db_bool(&rows, i, 6),
-                                   .is_waiting = db_bool(&rows, i, 7)};
+                                   .is_waiting = db_bool(&rows, i, 7),
+                                   .is_recharged = db_bool(&rows, i, 9)};
         if (len < POINTS_PER_LOAD && i + 1 < rows.len) continue;
         err = batch_verify(&self, batch, len, now);
         len = 0;
@@ -254,7 +255,7 @@ static err_t rating_check(verifier *self, const point_row *point, const charging
                       (long long)point->num);
     conservation_check(self, point, setup, &polls);
     vec_clear(&self->closed);
-    rerun run = {.is_strict = self->base_count == self->charges.len};
+    rerun run = {.is_strict = self->base_count == self->charges.len && !point->is_recharged};
     charging_point again;
     charging_point_init(&again);
     for (size_t i = 0; i < polls.list.len; i++) {

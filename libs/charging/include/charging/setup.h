@@ -72,7 +72,7 @@ typedef struct charging_setup {
     size_t version_count;
     const charging_version *versions;
     int64_t rated_version;  // num of the one that priced the newest usage when the setup was made; −1: none was charged
-    int64_t gap_after_ms;  // a longer stretch without readings is a gap from now on; 0: none is
+    int64_t gap_after_ms;   // a longer stretch without readings is a gap from now on; 0: none is
     size_t profile_count;
     const charging_profile *profiles;  // of the gaps seen so far
 } charging_setup;
@@ -80,7 +80,18 @@ typedef struct charging_setup {
 // The installation of `channel` that covers `at`; NULL when there is none.
 const charging_installation *charging_installation_at(const charging_setup *self, int64_t channel, instant_ms at);
 const charging_holder *charging_holder_at(const charging_setup *self, instant_ms at);
+// The stretch around `at` in which one account held the point without a break, whatever terms changed meanwhile; its purse
+// is the newest. Account 0: nobody held it.
+typedef struct charging_holding {
+    int64_t account;
+    int64_t purse;
+    instant_ms from;
+    instant_ms to;
+} charging_holding;
+charging_holding charging_holding_at(const charging_setup *self, instant_ms at);
 const charging_version *charging_version_at(const charging_setup *self, instant_ms at);
+// The first instant from which on two lists of versions differ; INSTANT_MAX: they never do.
+instant_ms charging_versions_differ_from(const charging_version *a, size_t a_count, const charging_version *b, size_t b_count);
 // The gap that [from, to) is, or is a part of; NULL when it is none.
 const charging_profile *charging_profile_of(const charging_setup *self, instant_ms from, instant_ms to);
 // Whose tier edges count in the tier window that holds `at`. Heads are those of the window's first instant (of the
