@@ -110,6 +110,7 @@ create table billing.window_close (
     active bigint not null default 0,
     reactive bigint not null default 0,
     contracted_va bigint not null default 0,
+    made_at timestamptz not null,
     requested_at timestamptz,
     closed_at timestamptz,
     posted_micro bigint not null default 0,

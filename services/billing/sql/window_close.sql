@@ -4,9 +4,9 @@
 -- A window that was opened gets its row; one that closed asks for its closing amount, again where it ended otherwise than
 -- before.
 insert into billing.window_close as w (company_id, usage_point_num, account_num, window_from, window_to, partition, purse_num,
-    tariff_version_num, state, average_w, register_w, active, reactive, contracted_va, requested_at)
+    tariff_version_num, state, average_w, register_w, active, reactive, contracted_va, made_at, requested_at)
 select d.company_id, d.usage_point_num, d.account_num, d.window_from, d.window_to, d.partition, d.purse_num, d.version_num,
-       case when d.is_closed then d.state end, d.average_w, d.register_w, d.active, d.reactive, d.contracted_va,
+       case when d.is_closed then d.state end, d.average_w, d.register_w, d.active, d.reactive, d.contracted_va, $16,
        case when d.is_closed then $16::timestamptz end
 from unnest($1::integer[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::smallint[], $7::timestamptz[], $8::timestamptz[],
             $9::bytea[], $10::boolean[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[])
@@ -23,15 +23,15 @@ where excluded.state is not null
                         excluded.reactive, excluded.contracted_va)
 
 -- name: window_due
--- Closing amounts to work out: of windows that ended, and of those still open at $3, long after their end, because no
--- reading came. What failed is asked again less and less often.
+-- Closing amounts to work out: of windows that ended, and of those still open at $3, long after their end and after their
+-- first reading came, because no further one did. What failed is asked again less and less often.
 select w.company_id, w.usage_point_num, w.account_num, w.window_from, w.window_to, w.purse_num, w.tariff_version_num, w.state,
        w.average_w, w.register_w, w.active, w.reactive, w.contracted_va, w.posted_micro, w.charge_id, w.partition
 from (select * from billing.window_close c
       where c.partition = any($1::smallint[]) and c.requested_at <= $2::timestamptz - least(c.attempts, 60) * interval '1 minute'
       union all
       select * from billing.window_close c
-      where c.partition = any($1::smallint[]) and c.closed_at is null and c.requested_at is null and c.window_to <= $3) w
+      where c.partition = any($1::smallint[]) and c.closed_at is null and c.requested_at is null and c.window_to <= $3 and c.made_at <= $3) w
 order by w.window_to, w.usage_point_num limit $4
 
 -- name: window_done

@@ -48,7 +48,7 @@ static const setting SETTINGS[] = {
      .fallback = "2880",
      .min = 0,
      .max = 44640,
-     .help = "Minutes after the end of a tier window until it is closed without a reading."},
+     .help = "Minutes after the end of a tier window, and after its first reading came, until it is closed without a further one."},
     {.name = NULL},
 };
 

@@ -165,7 +165,7 @@ test('without a reading the window closes when its grace is over; what comes lat
   await sleep(1500);
   assert.deepEqual(await closes(point), []);
   await billing.stop();
-  billing = await stack.spawnService('billing', { PENSTOCK_BILLING_CLOSE_GRACE_MIN: '60' });
+  billing = await stack.spawnService('billing', { PENSTOCK_BILLING_CLOSE_GRACE_MIN: '0' });
   await billing.ready();
   await waitFor(async () => (await closes(point)).length === 1, { what: 'the window closed without a reading' });
   assert.equal((await closes(point))[0].amount, 80_000_000n);
