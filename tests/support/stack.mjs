@@ -240,6 +240,11 @@ export class Stack {
       listen.PENSTOCK_INGEST_HTTP_LISTEN = `127.0.0.1:${(ports.http = await freePort())}`;
       listen.PENSTOCK_INGEST_TCP_LISTEN = `127.0.0.1:${(ports.tcp = await freePort())}`;
     }
+    if (name === 'payments') {
+      listen.PENSTOCK_PAYMENTS_LISTEN = `127.0.0.1:${(ports.http = await freePort())}`;
+      listen.PENSTOCK_PAYMENTS_NOTIFY_URL = `http://127.0.0.1:${ports.http}`;
+    }
+    if (name === 'alerts') listen.PENSTOCK_ALERTS_LISTEN = `127.0.0.1:${(ports.http = await freePort())}`;
     const service = new Service(name, args, { ...this.env, ...listen, ...env }, ports);
     this.children.push(service);
     return service;
