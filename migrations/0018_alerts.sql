@@ -124,6 +124,7 @@ create table alerts.episode (
     opened_at timestamptz not null,
     touched_at timestamptz not null,
     touches integer not null default 1,
+    closes_at timestamptz,  -- it is over, and closes unless it happens again before
     closed_at timestamptz,
     acknowledged_by bigint,
     acknowledged_at timestamptz,
@@ -225,6 +226,17 @@ create table alerts.breaker (
     constraint breaker_company_id_channel_pk primary key (company_id, channel)
 );
 
+-- What a channel must keep between messages for all replicas, such as a token; renewed by one of them at a time.
+create table alerts.token (
+    company_id integer not null,
+    channel text not null,
+    key text not null,
+    value_sealed bytea,
+    expires_at timestamptz,
+    renewing_until timestamptz,
+    constraint token_company_id_channel_key_pk primary key (company_id, channel, key)
+);
+
 do $$
 declare
     name text;
@@ -241,6 +253,8 @@ begin
         execute format('grant select on alerts.%I to penstock_admin, penstock_api', name);
     end loop;
 end $$;
+select penstock.protect('alerts.token', array['penstock_alerts']);
+grant select, insert, update on alerts.token to penstock_alerts;
 -- An address that reaches nobody is marked where it stands.
 grant update (bad_since, change_seq) on core.customer_contact to penstock_alerts;
 grant select, insert, update on core.change_seq to penstock_alerts;
@@ -249,7 +263,7 @@ create policy change_seq_alerts on core.change_seq to penstock_alerts using (tru
 grant update (acknowledged_by, acknowledged_at) on alerts.episode to penstock_api;
 grant insert, update on alerts.delivered_warning to penstock_api;
 create policy delivered_warning_control on alerts.delivered_warning for select to penstock_control using (true);
-grant select on alerts.delivered_warning to penstock_control;
+grant select on alerts.delivered_warning to penstock_control, penstock_door;
 
 -- What a message needs to know: who holds what, and where.
 do $$

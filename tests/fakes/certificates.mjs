@@ -28,10 +28,17 @@ export function newKeyPair(bits = 2048) {
   });
 }
 
-// A certificate in PEM for `publicKey`, signed with `privateKey`.
-export function makeCertificate({ common = 'Test', serial = newSerial(), publicKey, privateKey, from = Date.now() - 86_400_000, to = Date.now() + 5 * 365 * 86_400_000 }) {
+// The extension that lists what a server is called: names and IPv4 addresses.
+function alternativeNames(names) {
+  const entries = names.map((one) => (/^[\d.]+$/.test(one) ? der(0x87, one.split('.').map(Number)) : der(0x82, Buffer.from(one, 'ascii'))));
+  return der(0xa3, sequence(sequence(oid('551d11'), der(0x04, sequence(...entries)))));
+}
+
+// A certificate in PEM for `publicKey`, signed with `privateKey`; `names` makes it a server's. With its own key it is its own
+// authority, if issuer and subject are the same.
+export function makeCertificate({ common = 'Test', issuer = common, names, serial = newSerial(), publicKey, privateKey, from = Date.now() - 86_400_000, to = Date.now() + 5 * 365 * 86_400_000 }) {
   const spki = createPublicKey(publicKey).export({ type: 'spki', format: 'der' });
-  const contents = sequence(der(0xa0, [0x02, 0x01, 0x02]), integer(serial), SHA256_WITH_RSA, name('Test issuer'), sequence(time(from), time(to)), name(common), spki);
+  const contents = sequence(der(0xa0, [0x02, 0x01, 0x02]), integer(serial), SHA256_WITH_RSA, name(issuer), sequence(time(from), time(to)), name(common), spki, ...(names ? [alternativeNames(names)] : []));
   const signature = sign('sha256', contents, privateKey);
   const bytes = sequence(contents, SHA256_WITH_RSA, der(0x03, [0x00], signature));
   return `-----BEGIN CERTIFICATE-----\n${bytes.toString('base64').match(/.{1,64}/g).join('\n')}\n-----END CERTIFICATE-----\n`;

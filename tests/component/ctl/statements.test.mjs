@@ -12,6 +12,7 @@ const FOLDERS = [
   { folder: 'services/ingest/sql', all: ['penstock_ingest'] },
   { folder: 'services/billing/sql', all: ['penstock_billing'] },
   { folder: 'services/control/sql', all: ['penstock_control'] },
+  { folder: 'services/alerts/sql', all: ['penstock_alerts'] },
   { folder: 'services/api/sql', any: ['penstock_api', 'penstock_api_worker'] },
   { folder: 'tools/penstockctl/sql', all: ['penstock_admin'], migrating: 'migrate.sql' },
   { folder: 'libs/setups/sql', all: ['penstock_billing', 'penstock_admin', 'penstock_api'] },
@@ -29,7 +30,7 @@ const FOLDERS = [
     ],
   },
 ];
-const SCHEMA_OF = { penstock_control: 'control', penstock_ingest: 'ingest', penstock_billing: 'billing', penstock_api: 'api', penstock_api_worker: 'api' };
+const SCHEMA_OF = { penstock_control: 'control', penstock_alerts: 'alerts', penstock_ingest: 'ingest', penstock_billing: 'billing', penstock_api: 'api', penstock_api_worker: 'api' };
 
 // The same reading of a file as cmake/embed_sql.awk.
 function parse(file, content) {

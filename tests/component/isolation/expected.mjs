@@ -9,40 +9,40 @@ export const ROLES = [...SERVICE_ROLES, 'penstock_door'];
 const GRANTS = `
 table                        ingest   billing  payments control  alerts   api      worker   admin    door
 penstock.schema_version      -        -        -        -        -        -        -        -        -
-core.account                 -        r        -        -        -        r        -        raw      r
-core.agreement               -        r        -        -        -        r        -        raw      r
+core.account                 -        r        -        -        r        r        -        raw      r
+core.agreement               -        r        -        -        r        r        -        raw      r
 core.agreement_heads         -        r        -        -        -        r        -        raw      -
-core.agreement_room          -        -        -        -        -        r        -        raw      -
+core.agreement_room          -        -        -        -        r        r        -        raw      -
 core.audit                   -        -        -        -        -        ra       -        ra       -
 core.calendar_day            r        r        -        -        -        r        -        raw      r
-core.change_seq              r        r        -        r        -        raw      -        raw      -
-core.channel                 r        r        -        -        -        r        -        raw      r
-core.channel_installation    r        r        -        -        -        r        -        raw      r
-core.company                 r        r        -        -        -        r        -        raw      -
-core.customer                -        -        -        -        -        r        -        raw      -
-core.gateway                 r        -        -        -        -        r        -        raw      -
+core.change_seq              r        r        -        r        raw      raw      -        raw      -
+core.channel                 r        r        -        -        r        r        -        raw      r
+core.channel_installation    r        r        -        -        r        r        -        raw      r
+core.company                 r        r        -        -        r        r        -        raw      -
+core.customer                -        -        -        -        r        r        -        raw      -
+core.gateway                 r        -        -        -        r        r        -        raw      -
 core.gateway_port            r        -        -        -        -        r        -        raw      -
 core.legal_entity            -        -        -        -        -        r        -        raw      -
 core.merchant                -        -        r        -        -        r        -        raw      r
-core.meter                   r        r        -        -        -        r        -        raw      -
+core.meter                   r        r        -        -        r        r        -        raw      -
 core.meter_model             r        r        -        -        -        r        -        raw      r
 core.meter_replacement       -        -        -        -        -        r        -        ra       -
 core.operator                -        -        -        -        -        r        -        raw      -
 core.operator_role           -        -        -        -        -        r        -        raw      -
-core.place                   -        r        -        -        -        r        -        raw      -
+core.place                   -        r        -        -        r        r        -        raw      -
 core.price_index_month       -        -        -        -        -        r        -        ra       -
-core.property                r        r        -        -        -        r        -        raw      r
+core.property                r        r        -        -        r        r        -        raw      r
 core.property_calendar_day   -        r        -        -        -        r        -        raw      r
 core.property_seller         -        r        -        -        -        r        -        raw      r
-core.purse                   -        r        -        -        -        r        -        raw      r
+core.purse                   -        r        -        -        r        r        -        raw      r
 core.sales_policy            -        -        -        -        -        r        -        raw      -
 core.switching_policy        -        -        -        -        -        raw      -        raw      r
 core.tariff                  -        r        -        -        -        r        -        raw      -
 core.tariff_assignment       -        r        -        -        -        r        -        raw      r
 core.tariff_version          -        r        -        -        -        r        -        ra       r
 core.tariff_version_index    -        r        -        -        -        r        -        ra       -
-core.usage_point             r        r        -        -        -        r        -        raw      r
-core.usage_point_account     -        r        -        -        -        r        -        raw      r
+core.usage_point             r        r        -        -        r        r        -        raw      r
+core.usage_point_account     -        r        -        -        r        r        -        raw      r
 ingest.device_event          ra       -        -        -        -        r        -        r        -
 ingest.gateway_contact       raw      -        -        -        -        r        -        r        -
 ingest.gateway_counter       raw      -        -        -        -        r        -        r        -
@@ -59,7 +59,7 @@ ingest.replica               rawd     -        -        -        -        -     
 ingest.supply_state          raw      -        -        -        -        r        -        r        -
 billing.block_claim          -        rad      -        -        -        -        -        r        -
 billing.charge               -        ra       -        -        -        r        -        r        -
-billing.day                  -        raw      -        -        -        r        -        r        -
+billing.day                  -        raw      -        -        r        r        -        r        -
 billing.day_request          -        rawd     -        -        -        -        -        r        -
 billing.dead_letter          -        raw      -        -        -        r        -        r        -
 billing.gap                  -        ra       -        -        -        r        -        r        -
@@ -68,7 +68,7 @@ billing.outbox               -        rawd     -        r        r        r     
 billing.partition_floor      -        raw      -        -        -        -        -        r        -
 billing.point                -        raw      -        -        -        r        -        r        r
 billing.posting              -        r        -        -        -        r        -        r        ra
-billing.purse                -        raw      -        -        -        r        -        r        raw
+billing.purse                -        raw      -        -        r        r        -        r        raw
 billing.quarantine           -        raw      -        -        -        r        -        r        -
 billing.rated_version        -        ra       -        -        -        r        -        r        -
 billing.reading              -        ra       -        -        -        r        -        r        -
@@ -116,10 +116,26 @@ control.inbox                -        -        -        rad      -        -     
 control.outbox               r        -        -        rawd     r        r        r        r        a
 alerts.inbox                 -        -        -        -        rad      -        -        -        -
 alerts.outbox                -        -        -        -        rawd     r        r        r        -
+core.customer_contact        -        -        -        -        r        raw      -        raw      -
+core.alert_recipient         -        -        -        -        r        raw      -        raw      -
+core.alert_rule              -        -        -        -        r        raw      -        raw      -
+core.channel_account         -        -        -        -        r        raw      -        raw      -
+core.message_template        -        -        -        -        r        raw      -        raw      -
+alerts.episode               -        -        -        -        rawd     r        -        r        -
+alerts.message               -        -        -        -        rawd     r        -        r        -
+alerts.receipt               -        -        -        -        rawd     r        -        r        -
+alerts.delivered_warning     -        -        -        r        rawd     raw      -        r        r
+alerts.cost                  -        -        -        -        rawd     r        -        r        -
+alerts.breaker               -        -        -        -        rawd     r        -        r        -
+alerts.token                 -        -        -        -        raw      -        -        -        -
 `;
 
 // Single columns, where the whole table would be too much.
 const COLUMN_GRANTS = `
+core.customer_contact.bad_since alerts w
+core.customer_contact.change_seq alerts w
+alerts.episode.acknowledged_at api w
+alerts.episode.acknowledged_by api w
 core.company.code            door r
 core.company.company_id      door r
 core.gateway.company_id      billing r
@@ -219,7 +235,7 @@ ingest.session_lives         -               ingest
 
 // Workers that serve all companies, by schema; one table may have fewer.
 export const WORKERS = { core: ['ingest', 'billing', 'admin'], ingest: ['ingest', 'admin'], billing: ['billing', 'admin'], payments: ['payments', 'admin'], control: ['control', 'admin'], alerts: ['alerts', 'admin'], api: ['api_worker', 'admin'] };
-export const WORKERS_OF = { 'core.switching_policy': ['admin'], 'core.agreement_heads': ['billing', 'admin'], 'core.tariff_version_index': ['billing', 'admin'], 'core.meter_replacement': ['admin'], 'core.audit': ['admin'], 'core.sales_policy': ['admin'], 'core.merchant': ['payments', 'admin'] };
+export const WORKERS_OF = { 'core.customer_contact': ['alerts', 'admin'], 'core.alert_recipient': ['alerts', 'admin'], 'core.alert_rule': ['alerts', 'admin'], 'core.channel_account': ['alerts', 'admin'], 'core.message_template': ['alerts', 'admin'], 'core.switching_policy': ['admin'], 'core.agreement_heads': ['billing', 'admin'], 'core.tariff_version_index': ['billing', 'admin'], 'core.meter_replacement': ['admin'], 'core.audit': ['admin'], 'core.sales_policy': ['admin'], 'core.merchant': ['payments', 'admin'] };
 // Policies beyond these: a consumer's sweep reads the producers' outboxes; log-in turns a code into a number.
 export const FURTHER_POLICIES = [
   'core.company penstock_door SELECT true',
@@ -227,6 +243,24 @@ export const FURTHER_POLICIES = [
   'billing.outbox penstock_api_worker SELECT true',
   'ingest.outbox penstock_api_worker SELECT true',
   'api.outbox penstock_ingest SELECT true',
+  'core.change_seq penstock_alerts ALL true',
+  'alerts.delivered_warning penstock_control SELECT true',
+  'core.company penstock_alerts SELECT true',
+  'core.property penstock_alerts SELECT true',
+  'core.place penstock_alerts SELECT true',
+  'core.customer penstock_alerts SELECT true',
+  'core.agreement penstock_alerts SELECT true',
+  'core.agreement_room penstock_alerts SELECT true',
+  'core.account penstock_alerts SELECT true',
+  'core.purse penstock_alerts SELECT true',
+  'core.usage_point penstock_alerts SELECT true',
+  'core.usage_point_account penstock_alerts SELECT true',
+  'core.gateway penstock_alerts SELECT true',
+  'core.meter penstock_alerts SELECT true',
+  'core.channel penstock_alerts SELECT true',
+  'core.channel_installation penstock_alerts SELECT true',
+  'billing.purse penstock_alerts SELECT true',
+  'billing.day penstock_alerts SELECT true',
   'api.outbox penstock_payments SELECT true',
   'api.outbox penstock_control SELECT true',
   'api.outbox penstock_alerts SELECT true',
@@ -272,6 +306,7 @@ export const KEYS_WITHOUT_COMPANY = {
   'core.meter.meter_model_num_fk': 'models are for the platform',
   'ingest.outbox.outbox_event_id_pk': 'a random id, and workers alone write it',
   'billing.outbox.outbox_event_id_pk': 'a random id, and workers alone write it',
+  'core.channel_account.channel_account_receipt_path_uq': 'what a provider says before the company is known',
   'payments.outbox.outbox_event_id_pk': 'a random id, and workers alone write it',
   'control.outbox.outbox_event_id_pk': 'a random id, and workers alone write it',
   'alerts.outbox.outbox_event_id_pk': 'a random id, and workers alone write it',
