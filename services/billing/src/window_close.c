@@ -156,51 +156,88 @@ static err_t load(worker *self, const due_window *all, size_t count, instant_ms 
     return points_load_nums(self->points, self->conn, keys, count, now, out_fault);
 }
 
+// One transaction: up to `limit` windows. *out_first is the one whose turn came first.
+typedef struct turn {
+    worker *by;
+    int64_t limit;
+    size_t count;
+    due_window first;
+} turn;
+
 // The rows are read in the transaction that answers them; nobody else writes those of our partitions.
-static err_t close_windows(worker *self, effects *out, size_t *out_count, fault *out_fault) {
+static err_t close_windows(turn *self, effects *out, fault *out_fault) {
+    worker *by = self->by;
     AUTO(db_rows) rows = {0};
-    err_t err = db_query(self->conn, &SQL_WINDOW_DUE,
-                         DB_PARAMS(DB_I16_ARRAY(self->owned, self->owned_count), DB_TIME(out->now),
-                                   DB_TIME(out->now - self->app->close_grace_ms), DB_I64(WINDOWS_PER_TURN)),
+    err_t err = db_query(by->conn, &SQL_WINDOW_DUE,
+                         DB_PARAMS(DB_I16_ARRAY(by->owned, by->owned_count), DB_TIME(out->now), DB_TIME(out->now - by->app->close_grace_ms),
+                                   DB_I64(self->limit)),
                          &rows);
-    if (err) return fault_set(out_fault, err, "window_close", "%.180s", db_error_text(self->conn));
-    *out_count = rows.len;
+    if (err) return fault_set(out_fault, err, "window_close", "%.180s", db_error_text(by->conn));
+    self->count = rows.len;
     if (rows.len == 0) return ERR_OK;
-    due_window *all = ARENA_ARRAY(self->memory, due_window, rows.len);
+    due_window *all = ARENA_ARRAY(by->memory, due_window, rows.len);
     for (size_t i = 0; i < rows.len; i++) take_row(&rows, i, &all[i]);
-    err = load(self, all, rows.len, out->now, out_fault);
+    self->first = all[0];
+    err = load(by, all, rows.len, out->now, out_fault);
     if (err) return err;
     for (size_t i = 0; i < rows.len; i++) {
-        all[i].setup = setups_find(self->setups, all[i].usage_point);
-        work_out(self, &all[i]);
+        all[i].setup = setups_find(by->setups, all[i].usage_point);
+        work_out(by, &all[i]);
         if (!all[i].failed) charge(&all[i], out);
     }
-    err = effects_post(out, self->conn, out_fault);
+    err = effects_post(out, by->conn, out_fault);
     if (err) return err;
-    err = mark_done(self, all, rows.len, out->now);
-    return err ? fault_set(out_fault, err, "window_close", "%.180s", db_error_text(self->conn)) : ERR_OK;
+    err = mark_done(by, all, rows.len, out->now);
+    return err ? fault_set(out_fault, err, "window_close", "%.180s", db_error_text(by->conn)) : ERR_OK;
+}
+
+static err_t take_turn(turn *self, fault *out_fault) {
+    worker *by = self->by;
+    arena_reset(by->memory);
+    AUTO(effects) out = {0};
+    effects_init(&out, by->memory, &by->nums, service_now(by->svc));
+    AUTO(db_tx) tx = {0};
+    err_t err = db_begin(by->conn, &tx);
+    if (err) return fault_set(out_fault, err, "begin", "%.180s", db_error_text(by->conn));
+    err = close_windows(self, &out, out_fault);
+    if (err || self->count == 0) return err;
+    CRASH_POINT("billing.close.before_commit");
+    err = db_commit(&tx);
+    if (err) return fault_set(out_fault, err, "commit", "%.180s", db_error_text(by->conn));
+    CRASH_POINT("billing.close.after_commit");
+    metric_add(by->app->metrics.closes, (int64_t)self->count);
+    effects_keep(&out);
+    service_ring_relay(by->svc);
+    board_ring(by, out.properties.items, out.properties.len);
+    return ERR_OK;
+}
+
+static bool is_about_data(const worker *self, err_t err) {
+    return err != ERR_OK && !db_is_broken(self->conn) && err_retry_class(err) == ERR_RETRY_NO;
+}
+
+// A window that cannot be posted must not hold up the others: it is tried alone and, if it is the one, waits.
+static err_t blame_first(worker *self, fault *out_fault) {
+    points_clear(self->points);
+    config_doubt(self);
+    turn alone = {.by = self, .limit = 1};
+    err_t err = take_turn(&alone, out_fault);
+    if (!is_about_data(self, err)) return err;
+    points_clear(self->points);
+    config_doubt(self);
+    LOG_ERROR("the close of a tier window could not be posted", LOG_I("company", alone.first.company),
+              LOG_I("usage_point", alone.first.usage_point), LOG_S("place", out_fault->place), LOG_S("why", out_fault->reason));
+    return db_exec(self->conn, &SQL_WINDOW_FAILED,
+                   DB_PARAMS(DB_I64(alone.first.usage_point), DB_I64(alone.first.window.account), DB_TIME(alone.first.from),
+                             DB_CSTR(out_fault->reason), DB_TIME(service_now(self->svc))),
+                   NULL);
 }
 
 err_t window_close_run(worker *self, bool *out_did, fault *out_fault) {
     *out_did = false;
     if (self->owned_count == 0) return ERR_OK;
-    arena_reset(self->memory);
-    AUTO(effects) out = {0};
-    effects_init(&out, self->memory, &self->nums, service_now(self->svc));
-    AUTO(db_tx) tx = {0};
-    err_t err = db_begin(self->conn, &tx);
-    if (err) return fault_set(out_fault, err, "begin", "%.180s", db_error_text(self->conn));
-    size_t count = 0;
-    err = close_windows(self, &out, &count, out_fault);
-    if (err || count == 0) return err;
-    CRASH_POINT("billing.close.before_commit");
-    err = db_commit(&tx);
-    if (err) return fault_set(out_fault, err, "commit", "%.180s", db_error_text(self->conn));
-    CRASH_POINT("billing.close.after_commit");
-    metric_add(self->app->metrics.closes, (int64_t)count);
-    effects_keep(&out);
-    service_ring_relay(self->svc);
-    board_ring(self, out.properties.items, out.properties.len);
-    *out_did = count == WINDOWS_PER_TURN;
-    return ERR_OK;
+    turn usual = {.by = self, .limit = WINDOWS_PER_TURN};
+    err_t err = take_turn(&usual, out_fault);
+    *out_did = err != ERR_OK || usual.count == WINDOWS_PER_TURN;
+    return is_about_data(self, err) ? blame_first(self, out_fault) : err;
 }

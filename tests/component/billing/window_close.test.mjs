@@ -1,6 +1,8 @@
 // Lines that post at the close of a tier window, and gaps of readings: posted once whatever happens, corrected by late
 // readings, and charged again to the same amounts by ledger verify.
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { startStack } from '../../support/stack.mjs';
 import { sleep, waitFor } from '../../support/wait.mjs';
@@ -199,6 +201,44 @@ for (const where of ['billing.close.before_commit', 'billing.close.after_commit'
   });
 }
 
+test('a close that cannot be posted waits alone', async () => {
+  const site = await makeSite((code) => closing(code, ['least']));
+  const points = await site.addPoints(3);
+  await site.journal(points.map((p) => site.next(p, 1000)));
+  await site.settled();
+  const poison = points[1];
+  const balance = await site.balance(poison);
+  await stack.query('update billing.purse set balance_micro = -9223372036854770000 where num = $1', [poison.purse]);
+  await site.journal(points.map((p) => site.next(p, 0, 9 * HOUR)));
+  await site.settled();
+  await waitFor(async () => (await closes(points[0])).length === 1 && (await closes(points[2])).length === 1, { what: 'the others closed' });
+  assert.deepEqual(await closes(poison), []);
+  await waitFor(async () => (await stack.value('select attempts from billing.window_close where usage_point_num = $1 and requested_at is not null', [poison.num])) > 0, { what: 'the attempt is counted' });
+  assert.match(await stack.value('select failed from billing.window_close where usage_point_num = $1 and requested_at is not null', [poison.num]), /out of range/);
+  await stack.query('update billing.purse set balance_micro = $2 where num = $1', [poison.purse, balance]);
+  await stack.query('update billing.window_close set requested_at = requested_at - $2::interval where usage_point_num = $1', [poison.num, '1 hour']);
+  await waitFor(async () => (await closes(poison)).length === 1, { what: 'it is closed in the end' });
+  assert.equal((await closes(poison))[0].amount, 99_000_000n);
+  await sound();
+  told = await stack.value('select count(*)::int from billing.window_close where closed_at is not null');
+});
+
+test('what-if closes windows under the tried tariff as well', async () => {
+  const site = await makeSite();
+  const point = await site.addPoint();
+  await site.journal([site.next(point, 6000), site.next(point, 18_000, 9 * HOUR), site.next(point, 1000)]);
+  await site.settled();
+  const file = path.join(stack.dir, 'tried.json');
+  await writeFile(file, JSON.stringify(closing('tried', ['demand', 'least'])));
+  const span = ['--from', new Date(site.opened).toISOString(), '--to', new Date(END + HOUR).toISOString()];
+  const { code, stdout, stderr } = await stack.ctl(['simulate', '--tariff', file, '--company', `close-${siteCount}`, '--property', 'p1', ...span, '--format', 'json']);
+  assert.equal(code, 0, stderr);
+  const { accounts } = JSON.parse(stdout);
+  assert.equal(accounts.length, 1);
+  assert.equal(Number(accounts[0].now), 15); // 25 kWh at 0.60
+  assert.equal(Number(accounts[0].then), 25 + 60 + 76); // 6 kW; 24.00 up to 100.00
+});
+
 // ---- gaps ----
 
 const estimated = (point) => stack.value('select estimated_since from billing.point where num = $1', [point.num]);
@@ -259,6 +299,25 @@ test('without history time spreads a gap, and it is marked all the same', async 
   assert.equal(await estimated(points[1]), null);
   assert.notEqual(await estimated(points[2]), null);
   assert.equal((await site.charged(points[0])).quantity, 12_000n);
+  await sound();
+});
+
+test('a gap beside data that cannot be posted is described once', async () => {
+  const site = await Site.make(stack, { code: `close-${++siteCount}`, partition: 42, tariff: touTariff(`close-${siteCount}`) });
+  const points = await site.addPoints(4);
+  await site.journal(points.map((p) => site.next(p, 1000)));
+  await site.settled();
+  const poison = points[2];
+  const balance = await site.balance(poison);
+  await stack.query('update billing.purse set balance_micro = -9223372036854775000 where num = $1', [poison.purse]);
+  await site.journal(points.map((p) => site.next(p, 9000, 9 * HOUR)));
+  await site.settled();
+  const gaps = async () => (await stack.query('select usage_point_num as num from billing.gap where company_id = $1 order by 1', [site.company])).rows.map((r) => r.num);
+  assert.deepEqual(await gaps(), points.filter((p) => p !== poison).map((p) => p.num));
+  await stack.query('update billing.purse set balance_micro = $2 where num = $1', [poison.purse, balance]);
+  await stack.query('update core.company set name = name where company_id = $1', [site.company]);
+  await waitFor(async () => (await site.charged(poison)).quantity === 10_000n, { what: 'catching up' });
+  assert.equal(await estimated(poison), null); // what waited is not missing
   await sound();
 });
 
