@@ -29,8 +29,10 @@ struct httpc {
     VEC(httpc_header) headers;
     httpc_response response;
     size_t head_len;
-    bool began;    // the request began to be sent
-    bool refused;  // by may_connect
+    bool began;       // the request began to be sent
+    bool head_ended;  // by its empty line: libcurl takes a head that breaks off for a whole one
+    bool is_interim;  // the head being read is of a 1xx answer
+    bool refused;     // by may_connect
     bool too_large;
 };
 
@@ -97,6 +99,7 @@ err_t httpc_send(httpc *self, const httpc_request *request, const httpc_response
     curl_easy_setopt(self->curl, CURLOPT_POSTFIELDS, NULL);
     curl_slist_free_all(headers);
     if (code != CURLE_OK) return explain(self, code, text, out_fault);
+    if (!self->head_ended) return fault_set(out_fault, ERR_UNCERTAIN, "answer", "the head of the answer breaks off");
     long status = 0;
     curl_easy_getinfo(self->curl, CURLINFO_RESPONSE_CODE, &status);
     self->response = (httpc_response){
@@ -157,7 +160,7 @@ static void forget_answer(httpc *self) {
     vec_clear(&self->headers);
     self->response = (httpc_response){0};
     self->head_len = 0;
-    self->began = self->refused = self->too_large = false;
+    self->began = self->head_ended = self->is_interim = self->refused = self->too_large = false;
 }
 
 static bool is_token(sv text) {
@@ -255,7 +258,8 @@ static err_t explain(const httpc *self, CURLcode code, const char *text, fault *
     return fault_set(out_fault, ERR_UNAVAILABLE, is_tls ? "tls" : "connect", "%.150s", reason);
 }
 
-// Called per line, with its end. Lines of interim answers (1xx) are dropped when the next status line comes.
+// Called per line, with its end. Lines of interim answers (1xx) are dropped when the next status line comes; trailers, which
+// come behind the body, are no headers.
 static size_t take_header(char *bytes, size_t size, size_t count, void *owner) {
     httpc *self = owner;
     sv line = sv_trim(sv_slice(bytes, size * count));
@@ -264,10 +268,15 @@ static size_t take_header(char *bytes, size_t size, size_t count, void *owner) {
         self->too_large = true;
         return 0;
     }
+    if (self->head_ended && !self->is_interim) return size * count;
     if (sv_starts_with(line, SV("HTTP/"))) {
+        size_t space;
         vec_clear(&self->headers);
+        self->head_ended = false;
+        self->is_interim = sv_find(line, ' ', &space) && space + 1 < line.len && line.ptr[space + 1] == '1';
         return size * count;
     }
+    if (line.len == 0) self->head_ended = true;
     sv rest = line;
     sv name;
     size_t colon;
