@@ -1,63 +1,96 @@
-// Local civil time by the platform's own zone data: offsets are asked for, changes of offset are found by halving.
+// Local civil time by the C library's own reading of the system's zones, as zdump tells it: the same zones as the
+// engine's, read by somebody else.
+import { execFileSync } from 'node:child_process';
+
 const MINUTE = 60_000;
 const DAY = 86_400_000;
-const BEGIN = Date.UTC(2018, 0, 1);
-const END = Date.UTC(2042, 0, 1);
-
-const formatters = new Map();
-function offsetBy(zone, at) {
-  if (!formatters.has(zone)) {
-    formatters.set(zone, new Intl.DateTimeFormat('en-US-u-hc-h23', {
-      timeZone: zone, year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit',
-    }));
-  }
-  const part = Object.fromEntries(formatters.get(zone).formatToParts(at).map(({ type, value }) => [type, Number(value)]));
-  return Date.UTC(part.year, part.month - 1, part.day, part.hour, part.minute, part.second) - Math.floor(at / 1000) * 1000;
-}
+const YEARS = '1975,2046';
 
 // [{ from, offset }], rising.
 const stretches = new Map();
 function stretchesOf(zone) {
-  if (stretches.has(zone)) return stretches.get(zone);
-  const list = [{ from: -Infinity, offset: offsetBy(zone, BEGIN) }];
-  for (let at = BEGIN; at < END; at += 7 * DAY) {
-    if (offsetBy(zone, at + 7 * DAY) === list.at(-1).offset) continue;
-    let low = at;
-    let high = at + 7 * DAY;
-    while (high - low > MINUTE) {
-      const middle = Math.floor((low + high) / 2 / MINUTE) * MINUTE;
-      if (offsetBy(zone, middle) === list.at(-1).offset) low = middle;
-      else high = middle;
-    }
-    list.push({ from: high, offset: offsetBy(zone, high) });
-  }
+  const known = stretches.get(zone);
+  if (known) return known;
+  // "Zone  Sun Mar  8 05:00:00 2026 UT = Sun Mar  8 01:00:00 2026 CDT isdst=1 gmtoff=-14400": the last second before
+  // each change, and the first one after it.
+  const lines = execFileSync('zdump', ['-V', '-c', YEARS, zone], { encoding: 'utf8' }).split('\n').filter((line) => line.includes('gmtoff='));
+  const changes = lines.map((line) => ({ at: Date.parse(`${/\w{3} +\d+ [\d:]+ \d{4}/.exec(line)[0]} UTC`), offset: Number(/gmtoff=(-?\d+)/.exec(line)[1]) * 1000 }));
+  const list = [{ from: -Infinity, offset: changes[0]?.offset ?? steadyOffset(zone) }];
+  for (let i = 1; i < changes.length; i += 2) if (changes[i].offset !== list.at(-1).offset) list.push({ from: changes[i].at, offset: changes[i].offset });
   stretches.set(zone, list);
   return list;
 }
 
-export function offsetAt(zone, at) {
-  const list = stretchesOf(zone);
-  let i = list.length - 1;
-  while (list[i].from > at) i--;
-  return list[i].offset;
+function steadyOffset(zone) {
+  const [, sign, hours, rest] = /^([+-])(\d\d)(\d\d)$/.exec(execFileSync('date', ['+%z'], { encoding: 'utf8', env: { ...process.env, TZ: zone } }).trim());
+  return (sign === '-' ? -1 : 1) * (Number(hours) * 60 + Number(rest)) * MINUTE;
 }
 
-export const changesWithin = (zone, from, to) => stretchesOf(zone).some((one) => one.from > from && one.from < to);
+// The place of the stretch that holds an instant.
+function placeAt(list, at) {
+  let low = 0;
+  let high = list.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (list[middle].from <= at) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+export function offsetAt(zone, at) {
+  const list = stretchesOf(zone);
+  return list[placeAt(list, at)].offset;
+}
+
+export function changesWithin(zone, from, to) {
+  const list = stretchesOf(zone);
+  return placeAt(list, from) !== placeAt(list, to - 1);
+}
 
 // Days since 1970-01-01 of the civil calendar.
 export const localDay = (zone, at) => Math.floor((at + offsetAt(zone, at)) / DAY);
 export const localMinute = (zone, at) => Math.floor((((at + offsetAt(zone, at)) % DAY) + DAY) % DAY / MINUTE);
 export const dayNumber = (year, month, day) => Date.UTC(year, month, day) / DAY;
-export const civil = (day) => {
-  const date = new Date(day * DAY);
-  return { year: date.getUTCFullYear(), month: date.getUTCMonth(), day: date.getUTCDate(), weekday: date.getUTCDay() };
-};
+
+const civils = new Map();
+export function civil(day) {
+  let found = civils.get(day);
+  if (!found) {
+    const date = new Date(day * DAY);
+    civils.set(day, (found = { year: date.getUTCFullYear(), month: date.getUTCMonth(), day: date.getUTCDate(), weekday: date.getUTCDay() }));
+  }
+  return found;
+}
+
+// The day whose bounds hold the instant: where the clock goes back over midnight, today has begun already.
+export function begunDay(zone, at) {
+  const day = localDay(zone, at);
+  return dayStart(zone, day + 1) <= at ? day + 1 : day;
+}
 
 // The first instant of a local day; where the clock skips midnight, the first instant behind the gap.
+const starts = new Map();
 export function dayStart(zone, day) {
-  for (const { from, offset } of stretchesOf(zone)) {
-    const guess = Math.max(day * DAY - offset, from);
-    if (offsetAt(zone, guess) === offset && guess + offset >= day * DAY) return guess;
+  let known = starts.get(zone);
+  if (!known) starts.set(zone, (known = new Map()));
+  let found = known.get(day);
+  if (found === undefined) known.set(day, (found = findStart(stretchesOf(zone), day * DAY)));
+  return found;
+}
+
+function findStart(list, midnight) {
+  for (let i = placeAt(list, midnight - 2 * DAY); i < list.length; i++) {
+    const { from, offset } = list[i];
+    const guess = Math.max(midnight - offset, from);
+    if (guess < (list[i + 1]?.from ?? Infinity) && guess + offset >= midnight) return guess;
   }
   throw new Error('no such day');
+}
+
+// The days of [first, next) that began at all: the date line has taken some.
+export function daysBetween(zone, first, next) {
+  const days = [];
+  for (let day = first; day < next; day++) if (dayStart(zone, day) < dayStart(zone, day + 1)) days.push(day);
+  return days;
 }

@@ -4,9 +4,9 @@
 //   const account = new Account();
 //   account.charge(tariff, { from, to, quantity | perPeriod, holder, closing })   → millionths of the currency
 //   quote(tariff, usage) → millionths
-import { changesWithin, civil, dayNumber, dayStart, localDay, localMinute } from './local_time.mjs';
+//   priced(document, indices, month) → the tariff with its price indices as prices
+import { begunDay, changesWithin, civil, dayNumber, daysBetween, dayStart, localDay, localMinute } from './local_time.mjs';
 
-const QUARTER = 15 * 60_000;
 const MINUTE = 60_000;
 const WEEKDAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
 const FOREVER = { from: -Infinity, to: Infinity };
@@ -105,7 +105,7 @@ function cutsOfRow(row) {
   return cuts;
 }
 
-// A day's periods as [instant, period]; on a day with a change of offset every quarter of an hour is asked.
+// A day's periods as [instant, period]; on a day with a change of offset every minute is asked.
 const dayCuts = new WeakMap();
 function cutsOfDay(tariff, day) {
   if (!dayCuts.has(tariff)) dayCuts.set(tariff, new Map());
@@ -115,12 +115,16 @@ function cutsOfDay(tariff, day) {
   const zone = tariff.time_zone;
   const from = dayStart(zone, day);
   const to = dayStart(zone, day + 1);
-  const row = rowOfDay(tariff, day);
-  if (!changesWithin(zone, from - 1, to)) {
-    cuts = cutsOfRow(row).map(([minute, period]) => [from + minute * MINUTE, period]);
+  if (from === to) {
+    cuts = []; // a day that the date line took
+  } else if (!changesWithin(zone, from - 1, to)) {
+    cuts = cutsOfRow(rowOfDay(tariff, day)).map(([minute, period]) => [from + minute * MINUTE, period]);
   } else {
     cuts = [];
-    for (let at = from; at < to; at += QUARTER) cuts.push([at, periodInRow(row, localMinute(zone, at))]);
+    for (let at = from; at < to; at += MINUTE) {
+      const period = periodInRow(rowOfDay(tariff, localDay(zone, at)), localMinute(zone, at));
+      if (cuts.at(-1)?.[1] !== period) cuts.push([at, period]);
+    }
   }
   known.set(day, cuts);
   return cuts;
@@ -131,8 +135,8 @@ function runs(tariff, from, to) {
   if (!tariff.calendar || periodNames(tariff).length === 1) return [{ to, period: periodNames(tariff)[0] }];
   const found = [];
   const zone = tariff.time_zone;
-  const last = localDay(zone, to - 1);
-  for (let day = localDay(zone, from); day <= last; day++) {
+  const last = begunDay(zone, to - 1);
+  for (let day = begunDay(zone, from); day <= last; day++) {
     for (const [at, period] of cutsOfDay(tariff, day)) {
       if (at >= to) break;
       if (found.length > 0 && at <= from) found.pop();
@@ -167,7 +171,7 @@ const hasClosing = (tariff) => tariff.lines.some(({ kind }) => CLOSING_KINDS.inc
 function windowAt(tariff, at) {
   const zone = tariff.time_zone;
   if (!tariff.tiers && !hasClosing(tariff)) return FOREVER;
-  const day = localDay(zone, at);
+  const day = begunDay(zone, at);
   const days = tariff.tiers ? windowOfDay(tariff, day) : monthOfDay(day);
   return { from: dayStart(zone, days.from), to: dayStart(zone, days.to), fromDay: days.from, toDay: days.to };
 }
@@ -176,11 +180,13 @@ function windowAt(tariff, at) {
 
 const isVolume = (tariff) => tariff.tiers?.kind === 'volume';
 
+const countDays = (zone, first, next) => BigInt(daysBetween(zone, first, next).length);
+
 // The last unit of each tier but the last one, for a holder in a window.
 function tierEdges(tariff, holder, window) {
   let part = [1n, 1n];
   if (tariff.tiers?.prorate_opening && holder?.openedAt > window.from && holder.openedAt < window.to)
-    part = [BigInt(window.toDay - localDay(tariff.time_zone, holder.openedAt)), BigInt(window.toDay - window.fromDay)];
+    part = [begunDay(tariff.time_zone, holder.openedAt), window.fromDay].map((first) => countDays(tariff.time_zone, first, window.toDay));
   const edges = (tariff.tiers?.upper ?? []).map((edge) => {
     if (typeof edge === 'string') return milli(edge);
     const above = BigInt(Math.max(0, (holder?.heads ?? 0) - (edge.heads_above ?? 0)));
@@ -338,15 +344,25 @@ function total(tariff, lines, carried = ZERO) {
 
 export class Account {
   window = null; // { from, to, parts, used, charged }: parts are versions, the last one counts
-  monthsUntil = -Infinity;
-  daysUntil = -Infinity;
+  monthsUntil = null; // local days, which every zone has
+  daysUntil = null;
 
+  // A window is its local dates: a version in another zone with the same dates continues, and ends it at its own midnight.
   #enter(tariff, at) {
-    const bounds = windowAt(tariff, at);
     const open = this.window;
-    if (!open || at >= open.to || (open.parts.at(-1).tariff !== tariff && (bounds.from !== open.from || bounds.to !== open.to)))
-      this.window = { ...bounds, parts: [], used: 0n, charged: 0n };
+    if (open && at < open.to && open.parts.at(-1).tariff === tariff) return;
+    const bounds = windowAt(tariff, at);
+    if (open && at < open.to && bounds.fromDay === open.fromDay && bounds.toDay === open.toDay) Object.assign(open, bounds);
+    else this.window = { ...bounds, parts: [], used: 0n, charged: 0n };
     if (this.window.parts.at(-1)?.tariff !== tariff) this.window.parts.push(emptyPart(tariff));
+  }
+
+  // The next account at the same place: nothing used, but no month or day is charged again.
+  next() {
+    const account = new Account();
+    account.monthsUntil = this.monthsUntil;
+    account.daysUntil = this.daysUntil;
+    return account;
   }
 
   // Fixed lines: every month and local day that the time touches, once.
@@ -354,23 +370,26 @@ export class Account {
     const zone = tariff.time_zone;
     const first = tariff.tiers?.billing_day;
     const counts = tariff.lines.filter(({ kind, per }) => kind === 'fixed' && per !== 'purchase');
-    const byDay = counts.some(({ per, prorate }) => per === 'day' || prorate);
+    if (counts.length === 0) return;
+    const begun = begunDay(zone, from);
+    const last = begunDay(zone, until - 1);
     if (counts.some(({ per, prorate }) => per !== 'day' && !prorate)) {
-      for (let at = Math.max(from, this.monthsUntil); at < until; at = this.monthsUntil) {
+      for (let day = Math.max(begun, this.monthsUntil ?? begun); day <= last; day = this.monthsUntil) {
         part.months += 1n;
-        this.monthsUntil = dayStart(zone, monthOfDay(localDay(zone, at), first).to);
+        this.monthsUntil = monthOfDay(day, first).to;
       }
     }
-    for (let at = Math.max(from, this.daysUntil); byDay && at < until; at = this.daysUntil) {
-      const day = localDay(zone, at);
+    if (!counts.some(({ per, prorate }) => per === 'day' || prorate)) return;
+    for (const day of daysBetween(zone, Math.max(begun, this.daysUntil ?? begun), last + 1)) {
       const month = monthOfDay(day, first);
       part.days += 1n;
-      part.sharedMonths = plus(part.sharedMonths, fraction(1n, BigInt(month.to - month.from)));
-      this.daysUntil = dayStart(zone, day + 1);
+      part.sharedMonths = plus(part.sharedMonths, fraction(1n, countDays(zone, month.from, month.to)));
+      this.daysUntil = day + 1;
     }
   }
 
-  charge(tariff, { from, to, quantity, perPeriod, holder, closing }) {
+  // `onClose`: lines that post at a window's close are not in the charge; they are told apart, to it.
+  charge(tariff, { from, to, quantity, perPeriod, holder, closing, onClose }) {
     const names = periodNames(tariff);
     const share = (whole, until) => (whole * BigInt(until - from)) / BigInt(to - from); // used before `until`
     let charge = 0n;
@@ -392,10 +411,12 @@ export class Account {
       }
       this.#accrue(tariff, part, at, until);
       const carried = sumOf(window.parts.slice(0, -1).flatMap((earlier) => partLines(earlier, window.used, null)));
-      const lines = partLines(part, window.used, until === window.to && hasClosing(tariff) ? closing : null, carried);
-      const price = total(tariff, lines, carried);
+      const isClosing = until === window.to && hasClosing(tariff);
+      const priceWith = (known) => total(tariff, partLines(part, window.used, known, carried), carried);
+      const price = priceWith(isClosing && !onClose ? closing : null);
       charge += price - window.charged;
       window.charged = price;
+      if (isClosing && onClose) onClose(priceWith(closing) - price);
       at = until;
     }
     return charge;
@@ -409,9 +430,9 @@ function quotedCount(tariff, line, from, to) {
   if (line.per === 'purchase') return fraction(1n);
   let count = ZERO;
   const seen = new Set();
-  for (let day = localDay(zone, from); day <= localDay(zone, to - 1); day++) {
+  for (const day of daysBetween(zone, begunDay(zone, from), begunDay(zone, to - 1) + 1)) {
     const month = line.per === 'day' ? { from: day, to: day + 1 } : monthOfDay(day, tariff.tiers?.billing_day);
-    if (line.prorate) count = plus(count, fraction(1n, BigInt(month.to - month.from)));
+    if (line.prorate) count = plus(count, fraction(1n, countDays(zone, month.from, month.to)));
     else if (!seen.has(month.from) && dayStart(zone, month.from) >= from && dayStart(zone, month.to) <= to) count = plus(count, fraction(1n));
     seen.add(month.from);
   }
@@ -431,4 +452,85 @@ export function quote(tariff, { from, to, quantities, before, holder, closing })
     if (line.kind === 'demand') amounts.set(line.name, demandAmount(line, closing));
   }
   return total(tariff, dependentAmounts(tariff, amounts, { isClosing: true, factor: closing.factor, carried: ZERO }));
+}
+
+// ---- price indices
+
+const micro = (text) => {
+  const { n, d } = decimal(text);
+  return (n * 1_000_000n) / d;
+};
+const plain = (value) => `${value < 0n ? '-' : ''}${String(value < 0n ? -value : value).padStart(7, '0').replace(/(\d{6})$/, '.$1')}`;
+
+// `indices`: "name month" → decimal. A price has six decimals, half up.
+export function priced(document, indices, month) {
+  const resolved = (price) => {
+    if (Array.isArray(price)) return price.map(resolved);
+    if (typeof price === 'string') return price;
+    const product = times(decimal(indices.get(`${price.index} ${month}`)), decimal(price.times ?? '1'));
+    return plain(roundWhole(product.n * 1_000_000n, product.d, 'half_up') + micro(price.plus ?? '0'));
+  };
+  const lines = document.lines.map((line) => {
+    if (line.kind === 'demand') return { ...line, price: resolved(line.price) };
+    if (line.kind !== 'quantity') return line;
+    return { ...line, prices: Object.fromEntries(Object.entries(line.prices).map(([period, price]) => [period, resolved(price)])) };
+  });
+  return { ...document, lines };
+}
+
+// ---- a usage point: readings of a register, versions and holders that change in between
+
+// An interval is cut where its version or holder changes, one cut after the other, each in proportion to time; with edges
+// by heads also at the ends of tier windows, because heads hold for a window. What nobody holds is not charged.
+function nextCut(point, at, end) {
+  const edges = [...point.versions, ...point.holders].flatMap(({ from, to }) => [from, to ?? end]).filter((edge) => edge > at && edge < end);
+  const { tariff } = point.versions.findLast(({ from }) => from <= at);
+  if (isPersonal(tariff)) edges.push(windowAt(tariff, at).to);
+  return Math.min(end, ...edges);
+}
+
+const isPersonal = ({ tiers }) => tiers !== undefined && (tiers.prorate_opening === true || tiers.upper.some((edge) => typeof edge !== 'string'));
+
+function holderFacts({ openedAt, heads }, tariff, at) {
+  const begin = Math.max(windowAt(tariff, at).from, openedAt);
+  return { openedAt, heads: (heads.findLast(({ from }) => from <= begin) ?? heads[0])?.heads ?? 0 };
+}
+
+// The meter's own period registers, where they are this tariff's periods.
+function registersFor(point, tariff, registers) {
+  const names = periodNames(tariff);
+  if (!registers || names.length !== point.registers.length || !names.every((name) => point.registers.includes(name))) return undefined;
+  return names.map((name) => registers[point.registers.indexOf(name)]);
+}
+
+// point: { versions: [{ from, tariff }], holders: [{ account, from, to, openedAt, heads: [{ from, heads }] }], registers: [name],
+// closing }; readings: [{ at, value, registers }] in order. → { pieces, closes }, in millionths.
+export function chargeReadings(point, readings) {
+  const found = { pieces: [], closes: [] };
+  let account = new Account();
+  let holderAccount = null;
+  readings.slice(1).forEach((reading, i) => {
+    const before = readings[i];
+    const rest = { at: before.at, quantity: reading.value - before.value };
+    if (reading.registers && before.registers) rest.registers = reading.registers.map((value, n) => value - before.registers[n]);
+    while (rest.at < reading.at) {
+      const { at } = rest;
+      const cut = nextCut(point, at, reading.at);
+      const take = (whole) => (whole * BigInt(cut - at)) / BigInt(reading.at - at);
+      const quantity = take(rest.quantity);
+      const registers = rest.registers?.map(take);
+      const holder = point.holders.find(({ from, to }) => from <= at && at < to);
+      if ((holder?.account ?? null) !== holderAccount) account = account.next();
+      holderAccount = holder?.account ?? null;
+      const { tariff } = point.versions.findLast(({ from }) => from <= at);
+      const interval = {
+        from: at, to: cut, quantity, perPeriod: registersFor(point, tariff, registers), closing: point.closing, onClose: (amount) => found.closes.push(amount),
+      };
+      found.pieces.push(holder ? account.charge(tariff, { ...interval, holder: isPersonal(tariff) ? holderFacts(holder, tariff, at) : undefined }) : 0n);
+      rest.at = cut;
+      rest.quantity -= quantity;
+      rest.registers = rest.registers?.map((value, n) => value - registers[n]);
+    }
+  });
+  return found;
 }

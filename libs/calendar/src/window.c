@@ -52,13 +52,10 @@ static time_window season_window(const zone *in_zone, const window_rule *rule, c
     return between_days(in_zone, first, next);
 }
 
-// The local day that `at` belongs to when days begin at the first occurrence of their midnight: where the clock goes
-// back over midnight, the repeated end of yesterday already belongs to today.
 static local_time begun_day(const zone *in_zone, instant_ms at) {
     local_time now = zone_local_time(in_zone, at);
-    if (zone_day_start(in_zone, now.day + 1) > at) return now;
-    now.day++;
-    civil_from_days(now.day, &now.year, &now.month, &now.day_of_month);
+    int64_t day = zone_begun_day(in_zone, at);
+    if (day != now.day) civil_from_days(now.day = day, &now.year, &now.month, &now.day_of_month);
     return now;
 }
 

@@ -198,6 +198,11 @@ int64_t zone_local_day(const zone *self, instant_ms at) {
     return floor_divide(at + zone_stretch_at(self, at).offset_s * SECOND_MS, DAY_MS);
 }
 
+int64_t zone_begun_day(const zone *self, instant_ms at) {
+    int64_t day = zone_local_day(self, at);
+    return day + (zone_day_start(self, day + 1) <= at);
+}
+
 instant_ms zone_instant(const zone *self, int64_t day, int32_t ms_of_day) {
     int64_t local_ms = day * DAY_MS + ms_of_day;
     instant_ms at = local_ms - OFFSET_MAX_S * SECOND_MS;  // no later than the wanted instant

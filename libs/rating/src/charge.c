@@ -104,10 +104,28 @@ void matrix_add(const tariff *self, const int64_t *step_upper, rating_state *sta
     }
 }
 
+static uint32_t dates_ahead(const tariff *self, time_window window) {
+    if (window.from == INSTANT_MIN) return 0;
+    return (accrue_is_ahead(self, window.from) ? RATING_AHEAD_FROM : 0) | (accrue_is_ahead(self, window.to) ? RATING_AHEAD_TO : 0);
+}
+
+// Whether the version's window that holds `at` is the open one: of the same local dates, in whatever zone.
+static bool is_open_window(const tariff *self, const rating_state *state, instant_ms at) {
+    time_window window = tariff_window(self, at);
+    if (window.from == state->window.from && window.to == state->window.to) return true;
+    if (window.from == INSTANT_MIN || state->window.from == INSTANT_MIN) return false;
+    uint32_t ahead = state->window_dates_ahead;
+    return zone_local_day(self->zone, window.from) == accrue_date(state->window.from, ahead & RATING_AHEAD_FROM) &&
+           zone_local_day(self->zone, window.to) == accrue_date(state->window.to, ahead & RATING_AHEAD_TO);
+}
+
 static void open_window(const tariff *self, rating_state *state, instant_ms at) {
+    bool is_other = state->version != self->version;
     rating_state_hand_over(state);
+    if (is_other) accrue_move(self, &state->accrued);
     state->version = self->version;
     state->window = tariff_window(self, at);
+    state->window_dates_ahead = dates_ahead(self, state->window);
     state->priced.scale = state->carried.scale = self->exact_scale;
     state->periods = self->periods;
     state->steps = self->steps;
@@ -115,15 +133,17 @@ static void open_window(const tariff *self, rating_state *state, instant_ms at) 
 }
 
 // A new version inside the window: what was used so far keeps its price and counts towards the tiers.
-static void change_version(const tariff *self, rating_state *state) {
+static void change_version(const tariff *self, rating_state *state, instant_ms at) {
     int64_t used = rating_state_used_milli(state);
-    time_window window = state->window;
+    instant_ms from = state->window.from;
+    uint32_t from_ahead = state->window_dates_ahead & RATING_AHEAD_FROM;
     money_micro charged_micro = state->charged_micro;
     exact_amount priced = state->priced;
     int32_t rest = state->priced_rest;
     uint32_t ahead = state->priced_ahead_count;
-    open_window(self, state, window.from);
-    state->window = window;
+    open_window(self, state, at);
+    state->window.from = from;
+    state->window_dates_ahead = (state->window_dates_ahead & RATING_AHEAD_TO) | from_ahead;
     state->charged_micro = charged_micro;
     state->before_milli = used;
     state->carried = state->priced = priced;
@@ -152,9 +172,8 @@ static void enter_window(charging *c, instant_ms at) {
         close_window(c);
         open_window(self, state, at);
     } else if (state->version != self->version) {
-        time_window window = tariff_window(self, at);
-        if (window.from == state->window.from && window.to == state->window.to) {
-            change_version(self, state);
+        if (is_open_window(self, state, at)) {
+            change_version(self, state, at);
         } else {
             close_window(c);
             open_window(self, state, at);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "accrue.h"
 #include "base/check.h"
 
 static int64_t personal_edge(const tariff *self, const rating_holder *holder, size_t tier, int64_t days_left, int64_t days) {
@@ -15,10 +16,11 @@ static int64_t personal_edge(const tariff *self, const rating_holder *holder, si
 const int64_t *step_edges_of(const tariff *self, const rating_holder *holder, time_window window, int64_t room[RATING_STEPS_MAX]) {
     if (!self->is_personal || !holder) return self->step_upper;
     int64_t days = 1, days_left = 1;
+    // A window that began in another zone has the days of this one's.
+    if (self->prorates_opening) window = tariff_window(self, window.to - 1);
     if (self->prorates_opening && holder->opened_at > window.from && holder->opened_at < window.to) {
-        int64_t end = zone_local_day(self->zone, window.to);
-        days = end - zone_local_day(self->zone, window.from);
-        days_left = end - zone_local_day(self->zone, holder->opened_at);
+        days = accrue_days_touched(self->zone, window.from, window.to);
+        days_left = accrue_days_touched(self->zone, holder->opened_at, window.to);
     }
     for (size_t step = 0; step + 1 < self->steps; step++) {
         room[step] = self->ends_tier[step] ? personal_edge(self, holder, self->tier_of_step[step], days_left, days)
@@ -341,7 +343,8 @@ bool price_window(const window_pricing *self, rating_state *state, money_micro *
 
 // The highest total at which this line still stands in `tier`: where its rounding of quantities passes the edge.
 static int64_t last_total_in(const compiled_line *line, int64_t edge) {
-    if (line->kind != LINE_KIND_QUANTITY || line->quantity_unit_milli == 0 || edge == INT64_MAX) return edge;
+    if (line->kind != LINE_KIND_QUANTITY) return INT64_MAX;
+    if (line->quantity_unit_milli == 0 || edge == INT64_MAX) return edge;
     int64_t total = edge + line->quantity_unit_milli;
     while (round_quantity(line, total) > edge) total--;
     return total;
@@ -363,6 +366,15 @@ static int64_t last_total_alike(const window_pricing *self, int64_t used) {
         }
     }
     return last;
+}
+
+bool price_ahead_fits(const tariff *self) {
+    static const rating_state NOTHING;
+    window_pricing pricing = {.tariff = self, .state = &NOTHING};
+    uint32_t count = 0;
+    for (int64_t upper = -1; self->tier_kind == TIER_KIND_VOLUME && upper != INT64_MAX; count++)
+        upper = last_total_alike(&pricing, upper + 1);
+    return count <= RATING_AHEAD_MAX;
 }
 
 bool price_ahead(const window_pricing *self, rating_state *state) {

@@ -27,6 +27,8 @@ bool price_lines(const window_pricing *self, int128 amounts[TARIFF_LINES_MAX]);
 bool price_matrix(const window_pricing *self, int128 *out_sum);
 // The rounded price with what is carried; also brings state->priced and ->carried up to date.
 bool price_window(const window_pricing *self, rating_state *state, money_micro *out_micro);
+// Whether a state has room for what this version alone comes to at each edge of its volume tiers.
+bool price_ahead_fits(const tariff *tariff);
 // Volume tiers: works out state->priced_ahead, for a version that may follow. False when there is no room.
 bool price_ahead(const window_pricing *self, rating_state *state);
 

@@ -6,12 +6,14 @@
 #include "base/check.h"
 #include "tariff_compiled.h"
 
-#define FORMAT_ONE 1
+#define FORMAT_TWO 2
 #define FLAG_LIFE 1     // the window without ends
 #define FLAG_CARRIED 2  // earlier versions were used in this window
 #define FLAG_ACCRUED 4  // fixed lines accrue
 #define FLAG_REST 8     // a price ends in shares of its last decimal
 #define FLAG_AHEAD 16   // volume tiers
+#define AHEAD_OF_WINDOW (RATING_AHEAD_FROM | RATING_AHEAD_TO)
+#define AHEAD_OF_CLOCKS (RATING_AHEAD_WINDOWS | RATING_AHEAD_DAYS)
 #define EXACT_SCALE_MAX 27
 #define VARINT_BYTES_MAX 19
 
@@ -25,6 +27,7 @@ void rating_state_hand_over(rating_state *self) {
     rating_state_init(self);
     self->accrued.windows_until = clocks.windows_until;
     self->accrued.days_until = clocks.days_until;
+    self->accrued.dates_ahead = clocks.dates_ahead;
 }
 
 int64_t rating_state_used_milli(const rating_state *self) {
@@ -52,7 +55,7 @@ bool rating_state_equal(const rating_state *a, const rating_state *b) {
     if (memcmp(&a->accrued, &b->accrued, sizeof a->accrued) != 0) return false;
     if (!ahead_equal(a->carried_ahead, a->carried_ahead_count, b->carried_ahead, b->carried_ahead_count)) return false;
     if (!ahead_equal(a->priced_ahead, a->priced_ahead_count, b->priced_ahead, b->priced_ahead_count)) return false;
-    if (a->periods != b->periods || a->steps != b->steps) return false;
+    if (a->periods != b->periods || a->steps != b->steps || a->window_dates_ahead != b->window_dates_ahead) return false;
     size_t cells = (size_t)a->periods * a->steps;
     return cells == 0 || memcmp(a->used_milli, b->used_milli, cells * sizeof a->used_milli[0]) == 0;
 }
@@ -109,7 +112,7 @@ static uint8_t *put_ahead(uint8_t *at, const rating_ahead *list, uint32_t count)
 
 size_t rating_state_pack(const rating_state *self, uint8_t out[RATING_STATE_BYTES_MAX]) {
     uint8_t *at = out;
-    *at++ = FORMAT_ONE;
+    *at++ = FORMAT_TWO;
     bool has_clocks = self->accrued.windows_until != 0 || self->accrued.days_until != 0;
     if (self->version == 0 && !has_clocks) return 1;
     size_t cells = (size_t)self->periods * self->steps;
@@ -120,6 +123,7 @@ size_t rating_state_pack(const rating_state *self, uint8_t out[RATING_STATE_BYTE
     bool has_ahead = self->carried_ahead_count > 0 || self->priced_ahead_count > 0;
     *at++ = (uint8_t)((is_life ? FLAG_LIFE : 0) | (has_carried ? FLAG_CARRIED : 0) | (has_clocks ? FLAG_ACCRUED : 0) |
                       (has_rest ? FLAG_REST : 0) | (has_ahead ? FLAG_AHEAD : 0));
+    if (has_clocks || !is_life) *at++ = (uint8_t)(self->window_dates_ahead | (uint64_t)self->accrued.dates_ahead);
     if (has_clocks) at = put_accrued(at, &self->accrued);
     at = put_u64(at, self->version);
     if (self->version == 0) return (size_t)(at - out);
@@ -265,6 +269,10 @@ static void take_ahead(unpacking *self, rating_ahead *list, uint32_t *out_count)
 static void take_body(unpacking *self, rating_state *out) {
     uint8_t flags = take_byte(self);
     if (flags & ~(FLAG_LIFE | FLAG_CARRIED | FLAG_ACCRUED | FLAG_REST | FLAG_AHEAD)) spoil(self, "unknown flags");
+    uint8_t ahead = (flags & FLAG_ACCRUED) || !(flags & FLAG_LIFE) ? take_byte(self) : 0;
+    out->window_dates_ahead = ahead & AHEAD_OF_WINDOW;
+    out->accrued.dates_ahead = ahead & AHEAD_OF_CLOCKS;
+    if (ahead & ~((flags & FLAG_LIFE ? 0 : AHEAD_OF_WINDOW) | (flags & FLAG_ACCRUED ? AHEAD_OF_CLOCKS : 0))) spoil(self, "unknown dates");
     if (flags & FLAG_ACCRUED) take_accrued(self, &out->accrued);
     bool has_clocks = out->accrued.windows_until != 0 || out->accrued.days_until != 0;
     if ((flags & FLAG_ACCRUED) && !has_clocks) spoil(self, "clocks that never began");
@@ -303,7 +311,7 @@ err_t rating_state_unpack(sv bytes, rating_state *out_state, fault *out_fault) {
     unpacking in = {.start = start, .at = start, .end = start + bytes.len};
     rating_state_init(out_state);
     if (bytes.len == 0) return ERR_OK;
-    if (take_byte(&in) != FORMAT_ONE) spoil(&in, "unknown format");
+    if (take_byte(&in) != FORMAT_TWO) spoil(&in, "unknown format");
     if (bytes.len > 1) take_body(&in, out_state);
     if (in.at != in.end) spoil(&in, "bytes after the end");
     if (!in.reason) return ERR_OK;

@@ -484,6 +484,8 @@ static err_t compile_lines(compilation *c) {
         if ((err = visit_line(c, i))) return err;
         if (c->depth[i] > deepest) deepest = c->depth[i];
     }
+    if (!price_ahead_fits(c->out))
+        return REFUSE(c, "/tiers/upper", "volume tiers and quantity roundings make more than %d edges", RATING_AHEAD_MAX - 1);
     c->out->rate_scale = compile_rates(c->out);
     c->out->exact_scale = PRODUCT_SCALE + c->out->rate_scale * deepest;
     return ERR_OK;

@@ -7,7 +7,18 @@
 //   C <max demand W> <contracted VA> <power factor in millionths>      known when a window closes
 //   Q <from> <to> <milli-units>,… <used before>,…                      a given usage
 //   B <from> <to> <millionths> <used before, of one period>            what money buys
+// Or a usage point, charged as billing does:
+//   Z <zone> <first instant> <period,… of the registers>      begins a case
+//   I <index,month,value,provisional;…>
+//   D <from> <tariff document>             a version from an instant on
+//   O <account> <from> <to> <opened at> <from:heads,…>         who holds the point
+//   A <at> <value> <register,…>            a reading as it arrives, late or early
+//   X <at>                                 a reading is taken back
+//   F <index,month,value,provisional;…>    the final values
+//   E                                      tells the amounts of all pieces, and behind ";" of all closed windows
+//
 //   .                                      ends the case
+//   !                                      what was answered so far is wanted now
 // and one line on stdout: the amounts charged or quoted, in millionths, or milli-units bought, separated by spaces; or
 // "! <place>: <reason>".
 #include <stdio.h>
@@ -17,6 +28,7 @@
 #include "base/buf.h"
 #include "documents/tariff_document.h"
 #include "documents/zone_files.h"
+#include "point_driver.h"
 #include "rating/rating.h"
 
 typedef struct driver {
@@ -32,6 +44,7 @@ typedef struct driver {
     int64_t value;
     fault why;
     buf answer;
+    point_driver *point;
 } driver;
 
 static void load(driver *self, sv json) {
@@ -160,6 +173,13 @@ static void take_closing(driver *self, sv rest) {
     self->closing.max_demand_w = number(word(&rest));
     self->closing.contracted_va = number(word(&rest));
     self->closing.power_factor_micro = number(rest);
+    point_take_closing(self->point, &self->closing);
+}
+
+static void begin_point(driver *self, sv rest) {
+    self->why = (fault){0};
+    buf_clear(&self->answer);
+    point_begin(self->point, rest);
 }
 
 static void end_case(driver *self) {
@@ -167,7 +187,6 @@ static void end_case(driver *self) {
         printf("! %s: %s\n", self->why.place, self->why.reason);
     else
         printf("%s\n", buf_cstr(&self->answer));
-    fflush(stdout);
 }
 
 static void run_line(driver *self, sv text) {
@@ -181,6 +200,15 @@ static void run_line(driver *self, sv text) {
         case 'C': take_closing(self, rest); break;
         case 'Q': quote(self, rest); break;
         case 'B': buy(self, rest); break;
+        case 'Z': begin_point(self, rest); break;
+        case 'I': point_take_indices(self->point, rest); break;
+        case 'D': point_take_version(self->point, rest); break;
+        case 'O': point_take_holder(self->point, rest); break;
+        case 'A': point_take_reading(self->point, rest); break;
+        case 'X': point_remove_reading(self->point, rest); break;
+        case 'F': point_take_final_indices(self->point, rest); break;
+        case '!': fflush(stdout); break;
+        case 'E': point_tell(self->point, &self->answer, &self->why); break;
         case '.': end_case(self); break;
         default: exit(2);
     }
@@ -188,6 +216,7 @@ static void run_line(driver *self, sv text) {
 
 int main(void) {
     driver self = {.zones = zone_set_new(SV(ZONE_FILES_FOLDER))};
+    self.point = point_driver_new(self.zones);
     buf_init(&self.answer, 1 << 20);
     char *line = NULL;
     size_t capacity = 0;
@@ -196,6 +225,7 @@ int main(void) {
     free(line);
     tariff_document_free(self.document);
     rating_cache_free(self.cache);
+    point_driver_free(self.point);
     zone_set_free(self.zones);
     buf_done(&self.answer);
     return 0;

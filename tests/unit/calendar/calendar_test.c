@@ -82,6 +82,12 @@ static void days_have_as_many_minutes_as_their_zone_says(void **state) {
         {"Asia/Kathmandu", "1986-01-01", 24 * 60 - 15},
         {"America/Santiago", "2024-09-08", 23 * 60},
         {"Pacific/Apia", "2011-12-30", 0},
+        {"America/St_Johns", "2024-03-10", 23 * 60},
+        {"Asia/Pyongyang", "2015-08-14", 24 * 60 + 30},
+        {"Europe/Dublin", "2024-10-27", 25 * 60},
+        {"Antarctica/Troll", "2024-03-31", 22 * 60},
+        {"Pacific/Chatham", "2024-04-07", 25 * 60},
+        {"Asia/Shanghai", "2100-02-28", 24 * 60},
     };
     for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
         AUTO_ZONE loaded = load(ROWS[i].zone);
@@ -194,11 +200,32 @@ static void windows_begin_and_end_at_local_midnight(void **state) {
     }
 }
 
+// At 00:01 the clock of Newfoundland used to go back to 23:01, and Apia went over the date line.
+static void a_day_that_has_begun_does_not_begin_again(void **state) {
+    (void)state;
+    static const struct {
+        const char *zone, *at, *local, *begun;
+    } ROWS[] = {
+        {"America/St_Johns", "1991-10-27T02:29:59Z", "1991-10-26", "1991-10-26"},
+        {"America/St_Johns", "1991-10-27T02:30:00Z", "1991-10-27", "1991-10-27"},
+        {"America/St_Johns", "1991-10-27T02:31:00Z", "1991-10-26", "1991-10-27"},
+        {"America/St_Johns", "1991-10-27T03:30:00Z", "1991-10-27", "1991-10-27"},
+        {"Pacific/Apia", "2011-12-30T09:59:59Z", "2011-12-29", "2011-12-29"},
+        {"Pacific/Apia", "2011-12-30T10:00:00Z", "2011-12-31", "2011-12-31"},
+        {"Asia/Shanghai", "2024-02-29T16:00:00Z", "2024-03-01", "2024-03-01"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        AUTO_ZONE loaded = load(ROWS[i].zone);
+        instant_ms now = at(ROWS[i].at);
+        if (zone_local_day(loaded, now) != day(ROWS[i].local) || zone_begun_day(loaded, now) != day(ROWS[i].begun)) fail_msg("row %zu", i);
+    }
+}
+
 // In zones whose clock goes back over midnight, too: the window of an instant holds it, and the next one begins where it ends.
 static void windows_tile_time(void **state) {
     (void)state;
-    static const char *const ZONES[] = {"Asia/Shanghai",     "America/Havana", "America/Sao_Paulo",  "Asia/Amman",
-                                        "America/Goose_Bay", "Pacific/Apia",   "Australia/Lord_Howe"};
+    static const char *const ZONES[] = {"Asia/Shanghai",     "America/Havana", "America/Sao_Paulo",   "Asia/Amman",
+                                        "America/Goose_Bay", "Pacific/Apia",   "Australia/Lord_Howe", "America/St_Johns"};
     static const window_kind KINDS[] = {WINDOW_DAY, WINDOW_MONTH, WINDOW_YEAR, WINDOW_SEASON};
     for (size_t i = 0; i < ARRAY_LEN(ZONES) * ARRAY_LEN(KINDS); i++) {
         AUTO_ZONE loaded = load(ZONES[i / ARRAY_LEN(KINDS)]);
@@ -206,7 +233,8 @@ static void windows_tile_time(void **state) {
         instant_ms cursor = at("1985-01-01T00:00:00Z");
         time_window window = window_at(loaded, &rule, cursor);
         while (cursor < at("2030-01-01T00:00:00Z")) {
-            if (!(window.from <= cursor && cursor < window.to)) fail_msg("%s: hole at %lld", ZONES[i / 4], (long long)cursor);
+            if (!(window.from <= cursor && cursor < window.to))
+                fail_msg("%s: hole at %lld", ZONES[i / ARRAY_LEN(KINDS)], (long long)cursor);
             time_window last = window_at(loaded, &rule, window.to - 1);
             assert_true(last.from == window.from && last.to == window.to);
             cursor = window.to;
@@ -259,6 +287,7 @@ int main(void) {
         cmocka_unit_test(each_system_zone_is_read_and_its_stretches_tile_time),
         cmocka_unit_test(bytes_that_are_no_zone_are_refused),
         cmocka_unit_test(windows_begin_and_end_at_local_midnight),
+        cmocka_unit_test(a_day_that_has_begun_does_not_begin_again),
         cmocka_unit_test(windows_tile_time),
         cmocka_unit_test(dated_days_win_over_weekdays),
         cmocka_unit_test(dates_are_read_strictly),

@@ -273,6 +273,40 @@ static void a_version_change_keeps_the_position_and_the_exact_price(void **state
     assert_true(rating_state_used_milli(&account) == 1000);
 }
 
+// What a state cannot remember is refused with the document, not at the first reading.
+static void more_edges_than_a_state_remembers_are_refused(void **state) {
+    (void)state;
+    uint64_t seed = SEED + 9;
+    AUTO_ZONE shanghai = zone_new_fixed(SV("Asia/Shanghai"), 8 * 3600);
+    for (size_t edges = 1; edges < TARIFF_TIERS_MAX; edges++) {
+        for (int roundings = 0; roundings < 3; roundings++) {
+            sample from;
+            sample_fill(&from, 1, shanghai, &seed);
+            from.spec.tier_kind = TIER_KIND_VOLUME;
+            from.spec.upper_count = edges;
+            for (size_t i = 0; i < edges; i++) from.spec.upper_milli[i] = (int64_t)(i + 1) * 100250;
+            for (size_t period = 0; period < 5; period++) from.lines[0].price_count[period] = 1;
+            from.lines[1].price_count[0] = 1;
+            for (int i = 0; i < roundings; i++) {
+                from.lines[i].has_quantity_rounding = true;
+                from.lines[i].quantity_mode = i ? ROUNDING_CEIL : ROUNDING_TRUNCATE;
+            }
+            AUTO_TARIFF rated = NULL;
+            fault why = {0};
+            bool is_made = tariff_new(&from.spec, TARIFF_FOR_CHARGING, &rated, &why) == ERR_OK;
+            bool fits = edges * (roundings ? 2 : 1) < RATING_AHEAD_MAX;
+            if (is_made != fits) fail_msg("%zu edges, %d roundings: %s", edges, roundings, why.reason);
+            if (!fits) assert_string_equal(why.place, "/tiers/upper");
+            if (!is_made) continue;
+            rating_state open;
+            rating_state_init(&open);
+            rating_interval interval = {.from = START, .to = START + HOUR_MS, .quantity_milli = 1000};
+            rating_result result;
+            assert_int_equal(rating_charge(rated, NULL, &open, &interval, &result, NULL), RATING_OK);
+        }
+    }
+}
+
 static void packed_states_are_small_and_read_back(void **state) {
     (void)state;
     uint64_t seed = SEED + 5;
@@ -282,6 +316,7 @@ static void packed_states_are_small_and_read_back(void **state) {
         rating_state_init(&in);
         in.version = next_random(&seed) >> 1 | 1;
         in.window = (time_window){START, START + 31 * DAY_MS};
+        in.window_dates_ahead = RATING_AHEAD_FROM | RATING_AHEAD_TO;
         in.charged_micro = random_below(&seed, 1000000000000000);
         in.priced = (exact_amount){(int128)in.charged_micro * 1000000000, 15};
         in.periods = 5;
@@ -289,7 +324,12 @@ static void packed_states_are_small_and_read_back(void **state) {
         bool accrues = round % 5 == 0;
         for (size_t i = 0; i < 15; i++) in.used_milli[i] = random_below(&seed, round % 2 || accrues ? 10000000000 : 1000000000000);
         if (accrues) {
-            in.accrued = (rating_accrued){12, 12 * RATING_SHARES - random_below(&seed, 1000), 366, START + 31 * DAY_MS, START + 5 * DAY_MS};
+            in.accrued = (rating_accrued){12,
+                                          12 * RATING_SHARES - random_below(&seed, 1000),
+                                          366,
+                                          START + 31 * DAY_MS,
+                                          START + 5 * DAY_MS,
+                                          RATING_AHEAD_WINDOWS | RATING_AHEAD_DAYS};
             in.priced_rest = (int32_t)random_below(&seed, RATING_SHARES);
         }
         if (round % 3 == 0) {
@@ -436,6 +476,7 @@ int main(void) {
         cmocka_unit_test(under_one_price_the_rhythm_of_reading_does_not_matter),
         cmocka_unit_test(replaying_a_window_reaches_the_same_state),
         cmocka_unit_test(a_version_change_keeps_the_position_and_the_exact_price),
+        cmocka_unit_test(more_edges_than_a_state_remembers_are_refused),
         cmocka_unit_test(packed_states_are_small_and_read_back),
         cmocka_unit_test(volume_tiers_and_clocks_survive_packing),
         cmocka_unit_test(what_cannot_be_rated_is_answered_and_changes_nothing),

@@ -43,6 +43,9 @@ typedef struct local_time {
 
 local_time zone_local_time(const zone *self, instant_ms at);
 int64_t zone_local_day(const zone *self, instant_ms at);
+// The local day whose bounds hold `at`: where the clock goes back over midnight, the repeated end of yesterday belongs to
+// today, which has begun. Never falls as time goes on, as zone_local_day may.
+int64_t zone_begun_day(const zone *self, instant_ms at);
 
 // The instant of a civil time. A time that the clock skips gives the first instant after the gap; one that comes
 // twice gives its first occurrence.

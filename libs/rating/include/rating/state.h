@@ -21,13 +21,20 @@ typedef struct exact_amount {
 
 // Fixed lines accrue by counters. The clocks belong to the usage point: they outlive windows and versions, so that no
 // calendar window is counted twice.
+// A local midnight is told by its instant and by one bit: whether its local date is the day after its UTC date. So a
+// version in another zone finds the same local dates again.
+#define RATING_AHEAD_FROM 1
+#define RATING_AHEAD_TO 2
+#define RATING_AHEAD_WINDOWS 4
+#define RATING_AHEAD_DAYS 8
 #define RATING_SHARES 377580  // 28 * 29 * 30 * 31 without common factors: a day of any month is a whole number of them
 typedef struct rating_accrued {
     int64_t windows;           // months (or billing periods) begun in this window under this version
     int64_t shares;            // the same by local days begun; RATING_SHARES are one month
     int64_t days;              // local days begun
-    instant_ms windows_until;  // counted up to here; 0: never
+    instant_ms windows_until;  // counted up to here, a local midnight; 0: never
     instant_ms days_until;
+    int64_t dates_ahead;  // RATING_AHEAD_WINDOWS and RATING_AHEAD_DAYS: that clock's local date is behind its UTC date
 } rating_accrued;
 
 // With volume tiers a price follows the total of the window also after its version has gone: it is `value` * 10^-scale
@@ -52,6 +59,7 @@ typedef struct rating_state {
     rating_accrued accrued;
     uint32_t periods;
     uint32_t steps;
+    uint32_t window_dates_ahead;   // RATING_AHEAD_FROM and RATING_AHEAD_TO, of the window
     uint32_t carried_ahead_count;  // 0 where `carried` does not depend on the total; else from here upwards
     uint32_t priced_ahead_count;
     int64_t used_milli[RATING_CELLS_MAX];          // row-major: [period * steps + step]; only the first periods * steps count
