@@ -223,8 +223,10 @@ typedef struct provider_reply {
 typedef struct provider {
     const char *name;  // of providers.def
     const char *currency;
-    uint32_t products;                        // bits 1 << provider_product
-    bool not_found_is_final;                  // NOT_FOUND proves that an order cannot be paid before create is called again
+    uint32_t products;  // bits 1 << provider_product
+    // NOT_FOUND proves that an order cannot be paid before create is called again; a create that timed out may itself still be
+    // under way, for a minute at most.
+    bool not_found_is_final;
     size_t notification_max;                  // bytes of a notification's body
     const char *const *notification_headers;  // NULL-terminated
 
