@@ -37,6 +37,17 @@ static int correction(int128 quotient, int128 rest, int128 by, rounding_mode mod
     BUG("rounding mode");
 }
 
+// Powers of ten are even: without the twos that divide `by`, most of what does not fit 64 bits does.
+static int128 divide_wide(int128 value, int128 by) {
+    if (by > INT64_MAX || value == 0) return value / by;
+    int twos = __builtin_ctzll((uint64_t)by);
+    unsigned __int128 magnitude = value < 0 ? -(unsigned __int128)value : (unsigned __int128)value;
+    unsigned __int128 whole = magnitude >> twos;
+    if (whole > UINT64_MAX) return value / by;
+    int128 quotient = (uint64_t)whole / ((uint64_t)by >> twos);
+    return value < 0 ? -quotient : quotient;
+}
+
 int128 round_divide(int128 value, int128 by, rounding_mode mode) {
     CHECK(by > 0);
     // Most amounts fit 64 bits, where division is several times faster.
@@ -45,7 +56,7 @@ int128 round_divide(int128 value, int128 by, rounding_mode mode) {
         int64_t rest = (int64_t)value % (int64_t)by;
         return rest == 0 ? quotient : quotient + correction(quotient, rest, by, mode);
     }
-    int128 quotient = value / by;
+    int128 quotient = divide_wide(value, by);
     int128 rest = value - quotient * by;
     return rest == 0 ? quotient : quotient + correction(quotient, rest, by, mode);
 }

@@ -199,7 +199,7 @@ bool price_lines(const window_pricing *self, int128 amounts[TARIFF_LINES_MAX]) {
 
 // What rounding quantities adds to the price of a row as it is: where a cumulative quantity is not whole, the difference
 // moves between its step and the next used one.
-static int128 row_difference(const compiled_line *line, const int64_t *used, const int64_t *weights, uint32_t steps) {
+int128 price_row_difference(const compiled_line *line, const int64_t *used, const int64_t *weights, uint32_t steps) {
     int64_t cumulative = 0, before = 0;
     int128 sum = 0;
     for (size_t step = 0; step < steps; step++) {
@@ -218,11 +218,11 @@ static int128 rounding_difference(const rating_state *state, const compiled_line
         int64_t total[RATING_STEPS_MAX];
         for (size_t step = 0; step < steps; step++) total[step] = 0;
         for (size_t cell = 0; cell < (size_t)state->periods * steps; cell++) total[cell % steps] += state->used_milli[cell];
-        return row_difference(line, total, line->unit_weights, steps);
+        return price_row_difference(line, total, line->unit_weights, steps);
     }
     int128 sum = 0;
     for (size_t at = 0; at < (size_t)state->periods * steps; at += steps)
-        sum += row_difference(line, &state->used_milli[at], &line->unit_weights[at], steps);
+        sum += price_row_difference(line, &state->used_milli[at], &line->unit_weights[at], steps);
     return sum;
 }
 
@@ -277,7 +277,7 @@ static exact_price price_of_value(const window_pricing *self, int128 value) {
 }
 
 // A rest is less than one unit of the last decimal, so that it decides no more than whether something is there.
-static bool price_round(const tariff *self, exact_price price, money_micro *out_micro) {
+bool price_round(const tariff *self, exact_price price, money_micro *out_micro) {
     const int128 most = (int128)1 << 124;
     if (price.amount.value > most || price.amount.value < -most) return false;
     int128 divisor =

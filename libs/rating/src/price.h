@@ -21,6 +21,11 @@ typedef struct window_pricing {
     int32_t extra_scale;            // decimals beyond the tariff's, where a minimum meets a finer carried price
 } window_pricing;
 
+// To micro-units, as the tariff rounds a whole price; false when it does not fit.
+bool price_round(const tariff *tariff, exact_price price, money_micro *out_micro);
+// What a line's rounding of quantities adds to the price of one row of the matrix, or of the row of totals.
+int128 price_row_difference(const compiled_line *line, const int64_t *used, const int64_t *weights, uint32_t steps);
+
 // Of each line, exact (with the extra decimals). False when one passes AMOUNT_LIMIT.
 bool price_lines(const window_pricing *self, int128 amounts[TARIFF_LINES_MAX]);
 // The sum of all lines, without what earlier versions carried.

@@ -577,11 +577,15 @@ static err_t compile_weights(compilation *c) {
         out->narrow_weights[at] = fits ? (int64_t)narrow : 0;
         if (column < cells && !fits) out->is_narrow = false;
     }
-    for (size_t i = 0; i < out->line_count; i++) out->has_rounded_quantities |= out->lines[i].quantity_unit_milli > 0;
+    for (size_t i = 0; i < out->line_count; i++)
+        if (out->lines[i].quantity_unit_milli > 0) out->rounded[out->rounded_count++] = (uint8_t)i;
+    out->has_rounded_quantities = out->rounded_count > 0;
     out->is_linear = out->tier_kind == TIER_KIND_GRADUATED || !out->has_rounded_quantities;
     if (!weigh_rounded_lines(out)) return REFUSE(c, "/lines", "prices and rates multiply to too much");
     out->is_simple = out->is_linear && !out->has_rounded_quantities && !out->has_closing_lines && out->tier_kind == TIER_KIND_GRADUATED &&
                      out->shares == 1 && !out->accrues_windows && !out->accrues_days;
+    out->is_incremental = out->is_linear && out->is_narrow && out->tier_kind == TIER_KIND_GRADUATED && !out->rounds_each_line &&
+                          (!out->has_closing_lines || out->closes_apart);
     // An amount at this quantity still fits 2^62 micro-units, and the sum of products 2^124.
     int128 limit = ((int128)1 << 124) / largest;
     int128 lowest_micro = power_of_ten(out->exact_scale - MONEY_SCALE) * out->shares;

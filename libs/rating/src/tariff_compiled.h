@@ -120,7 +120,10 @@ struct tariff {
     bool is_linear;  // while open, the price is cells, counters and rounding differences times weights; else lines are
                      // priced one by one
     bool has_rounded_quantities;
-    bool is_simple;  // linear, graduated and nothing accrues: below the quantity limit no price can fail
+    uint32_t rounded_count;
+    uint8_t rounded[TARIFF_LINES_MAX];  // the lines that round quantities
+    bool is_simple;                     // linear, graduated and nothing accrues: below the quantity limit no price can fail
+    bool is_incremental;                // what an interval adds to one cell can be added to the price as it stood
     bool has_closing_lines;
     bool has_minimum;    // then shares are RATING_SHARES, so that any carried price can be counted exactly
     bool needs_closing;  // a demand or power-factor line

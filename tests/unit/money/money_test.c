@@ -170,6 +170,26 @@ static void text_and_rounding_hold_for_random_values(void **state) {
     }
 }
 
+// Quotients of every size, by numbers odd and even: what is cut off is less than one, on the side the mode says.
+static void rounding_holds_for_values_of_every_width(void **state) {
+    (void)state;
+    uint64_t seed = 77;
+    printf("# seed %llu\n", (unsigned long long)seed);
+    for (int round = 0; round < 100000; round++) {
+        uint64_t high = next_random(&seed), low = next_random(&seed);
+        int128 value = (int128)((unsigned __int128)high << 64 | low) >> (4 + next_random(&seed) % 120);
+        int128 by =
+            round % 2 ? power_of_ten((int32_t)(next_random(&seed) % 31)) : 1 + (int128)(next_random(&seed) >> next_random(&seed) % 64);
+        for (int mode = 0; mode < ROUNDING_COUNT; mode++) {
+            int128 off = round_divide(value, by, (rounding_mode)mode) * by - value;
+            assert_true(off < by && off > -by);
+            if (mode == ROUNDING_HALF_UP || mode == ROUNDING_HALF_EVEN) assert_true(off <= by - off && -off <= by + off);
+            if (mode == ROUNDING_CEIL) assert_true(off >= 0);
+            if (mode == ROUNDING_TRUNCATE) assert_true(value >= 0 ? off <= 0 : off >= 0);
+        }
+    }
+}
+
 static void shares_add_up_and_follow_their_weights(void **state) {
     (void)state;
     uint64_t seed = 90210;
@@ -226,6 +246,7 @@ int main(void) {
         cmocka_unit_test(arithmetic_says_when_it_does_not_fit),
         cmocka_unit_test(currencies_have_their_exponent),
         cmocka_unit_test(text_and_rounding_hold_for_random_values),
+        cmocka_unit_test(rounding_holds_for_values_of_every_width),
         cmocka_unit_test(shares_add_up_and_follow_their_weights),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
