@@ -52,8 +52,8 @@ static void make(httpc **self, gate *owner, json_reader *reader, const json_node
     char ca_file[512];
     sv_copy_truncated(text(reader, command, "ca_file"), ca_file, sizeof ca_file);
     options.allow_plain = number(reader, command, "plain", 1) != 0;
-    options.connect_timeout_ms = number(reader, command, "connect_timeout_ms", 1000);
-    options.total_timeout_ms = number(reader, command, "total_timeout_ms", 1500);
+    options.connect_timeout_ms = number(reader, command, "connect_timeout_ms", 3000);
+    options.total_timeout_ms = number(reader, command, "total_timeout_ms", 10000);
     options.head_max = (size_t)number(reader, command, "head_max", (int64_t)options.head_max);
     options.body_max = (size_t)number(reader, command, "body_max", (int64_t)options.body_max);
     if (ca_file[0] != '\0') options.ca_file = ca_file;

@@ -17,13 +17,13 @@ function program() {
 }
 
 export class Driver {
-  static async start({ total_timeout_ms = 1500, ...http } = {}) {
+  static async start({ total_timeout_ms = 10_000, ...http } = {}) {
     const driver = new Driver();
     driver.child = spawn(program(), [], { stdio: ['pipe', 'pipe', 'inherit'] });
     driver.exited = new Promise((resolve) => driver.child.once('exit', (code, signal) => resolve({ code, signal })));
     driver.lines = readline.createInterface({ input: driver.child.stdout })[Symbol.asyncIterator]();
     driver.turn = Promise.resolve();
-    await driver.ask('http', { total_timeout_ms, connect_timeout_ms: 1000, ...http });
+    await driver.ask('http', { total_timeout_ms, connect_timeout_ms: 3000, ...http });
     return driver;
   }
 
