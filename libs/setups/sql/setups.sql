@@ -83,7 +83,7 @@ join core.tariff_version v on v.company_id = wanted.company_id and v.num = wante
 cross join lateral (
     select 'index,month,value,provisional' || string_agg(
                format(e'\n%s,%s,%s,%s', x.index_name, to_char(x.month, 'YYYY-MM'), round(x.value_micro / 1000000::numeric, 6),
-                      x.is_provisional), '' order by x.index_name) as list
+                      x.is_provisional::text), '' order by x.index_name) as list
     from core.tariff_version_index x where x.company_id = v.company_id and x.version_num = v.num) i
 order by v.tariff_num, v.effective_from, v.version;
 

@@ -147,6 +147,46 @@ static void what_is_known_later_counts_later(void **state) {
     assert_int_equal(version_at(self, 111, "2026-04-02T00:00:00Z"), 252);  // a replay under what was known then
 }
 
+static void load_as(bench *self, setups_knowledge how) {
+    static const setups_key KEY = {HERE, 111};
+    OK(setups_load_as(self->all, self->conn, &KEY, 1, &how));
+}
+
+// Charged until 15 April. What is known in May: 211 from January, 292 from February, 251 from March, 252 from April on.
+static void what_was_decided_stays_decided(void **state) {
+    bench *self = *state;
+    make(self, &SQL_TEST_TARIFFS);
+    make(self, &SQL_TEST_DECIDED);
+    instant_ms may = at("2026-05-01T00:00:00Z"), ever = INSTANT_MAX;
+    setups_knowledge hows[] = {
+        {may, ever, false, ever},                        // as decided
+        {may, ever, true, ever},                         // with final values
+        {may, at("2026-03-15T00:00:00Z"), false, ever},  // recharged from there on
+        {may, ever, false, at("2026-04-01T00:00:00Z")},  // before the recharge
+    };
+    static const struct {
+        const char *when;
+        int64_t nums[4];
+    } CASES[] = {
+        {"2026-01-15T00:00:00Z", {211, 211, 211, 211}}, {"2026-02-15T00:00:00Z", {292, 292, 292, 292}},
+        {"2026-03-05T00:00:00Z", {251, 251, 251, 251}}, {"2026-03-10T00:00:00Z", {292, 292, 292, 251}},
+        {"2026-03-20T00:00:00Z", {292, 292, 251, 251}}, {"2026-04-01T00:00:00Z", {292, 292, 252, 251}},
+        {"2026-04-14T23:59:59Z", {294, 295, 252, 251}}, {"2026-04-15T00:00:00Z", {252, 252, 252, 252}},  // from there on as known
+        {"2026-05-15T00:00:00Z", {252, 252, 252, 252}},
+    };
+    static const int64_t NEWEST[] = {294, 295, 294, 251};
+    for (size_t h = 0; h < ARRAY_LEN(hows); h++) {
+        load_as(self, hows[h]);
+        assert_int_equal(found(self, 111)->rated_version, NEWEST[h]);
+        for (size_t i = 0; i < ARRAY_LEN(CASES); i++)
+            if (version_at(self, 111, CASES[i].when) != CASES[i].nums[h])
+                fail_msg("%s, %zu: %d", CASES[i].when, h, (int)version_at(self, 111, CASES[i].when));
+    }
+    load(self, HERE, 1111, "2026-05-01T00:00:00Z");  // never charged: all as known
+    assert_int_equal(found(self, 1111)->rated_version, -1);
+    assert_int_equal(version_at(self, 1111, "2026-05-01T00:00:00Z"), 295);
+}
+
 static void a_replaced_meter_and_a_new_holder(void **state) {
     bench *self = *state;
     make(self, &SQL_TEST_REPLACEMENT);
@@ -282,14 +322,9 @@ static void forgetting_reads_anew(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(a_point_is_read_whole),
-        TEST(assignments_and_versions_cross),
-        TEST(what_is_known_later_counts_later),
-        TEST(a_replaced_meter_and_a_new_holder),
-        TEST(a_property_keeps_its_own_calendar),
-        TEST(what_cannot_be_used_tells_why),
-        TEST(one_bad_point_harms_no_other),
-        TEST(unknown_points_stay_unknown),
+        TEST(a_point_is_read_whole),          TEST(assignments_and_versions_cross),    TEST(what_is_known_later_counts_later),
+        TEST(what_was_decided_stays_decided), TEST(a_replaced_meter_and_a_new_holder), TEST(a_property_keeps_its_own_calendar),
+        TEST(what_cannot_be_used_tells_why),  TEST(one_bad_point_harms_no_other),      TEST(unknown_points_stay_unknown),
         TEST(forgetting_reads_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,7 +20,10 @@ insert into core.tariff (company_id, id, code, name, utility) values ($1, $2, $3
 
 -- name: tariff_version_insert
 insert into core.tariff_version (company_id, id, tariff_num, version, effective_from, document, sha256, published_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8)
+values ($1, $2, $3, $4, $5, $6, $7, $8) returning num
+
+-- name: tariff_num
+select t.num, t.id from core.tariff t where t.company_id = $1 and t.code = $2
 
 -- name: tariff_audit
 insert into core.audit (company_id, at, actor, action, subject_kind, subject_id, detail)

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "ctl_sql.h"
 #include "json/json_writer.h"
-#include "tariff_store.h"
+#include "tariff_index_store.h"
 
 #define DETAIL_BYTES_MAX 4096
 
@@ -34,6 +34,7 @@ typedef struct assigning {
     db *conn;
     arena *memory;
     zone_set *zones;
+    price_indices indices;
     const assign_request *request;
     int32_t company;
     instant_ms now;
@@ -92,13 +93,14 @@ static err_t find_target(assigning *self) {
 static int find(assigning *self) {
     const assign_request *request = self->request;
     err_t err = tariff_find(self->conn, self->company, sv_of(request->tariff), SV_NONE, self->memory, &self->known);
+    if (!err) err = tariff_indices_load(self->conn, &self->indices);
     if (err) return ctl_db_fault(self->conn, "finding the tariff", err);
     if (self->known.num == 0) {
         ctl_say("--tariff: there is no tariff '%s'", request->tariff);
         return CTL_BAD_INPUT;
     }
     fault why = {0};
-    if (tariff_text_read(self->known.document, TARIFF_FOR_CHARGING, self->zones, self->memory, &self->text, &why))
+    if (tariff_text_read(self->known.document, TARIFF_FOR_CHARGING, self->zones, &self->indices, self->memory, &self->text, &why))
         return ctl_fault(request->tariff, &why);
     err = find_target(self);
     if (err && err != ERR_NOT_FOUND) return ctl_db_fault(self->conn, "finding what the tariff is for", err);
@@ -179,7 +181,10 @@ static err_t write(const assigning *self, const char **out_replaced) {
     return err ? err : write_audit(self, replaced);
 }
 
-static void assigning_auto(assigning *self) { tariff_text_done(&self->text); }
+static void assigning_auto(assigning *self) {
+    tariff_text_done(&self->text);
+    price_indices_done(&self->indices);
+}
 
 static int assign(const assign_request *request) {
     AUTO_ARENA memory = arena_new(TARIFF_MEMORY_MAX);

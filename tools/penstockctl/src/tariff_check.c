@@ -36,7 +36,7 @@ int ctl_tariff_check(int argc, char **argv) {
     sv json;
     fault why = {0};
     if (!ctl_file_read(argv[0], TARIFF_DOCUMENT_BYTES_MAX, memory, &json)) return CTL_BAD_INPUT;
-    if (tariff_text_read(json, TARIFF_FOR_QUOTE, zones, memory, &text, &why)) return ctl_fault(argv[0], &why);
+    if (tariff_text_read(json, TARIFF_FOR_QUOTE, zones, NULL, memory, &text, &why)) return ctl_fault(argv[0], &why);
     print_summary(&text, memory);
     AUTO_TARIFF_DOCUMENT charging = NULL;
     tariff_reading how = {.use = TARIFF_FOR_CHARGING, .zones = zones};

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "crypto/crypto.h"
 #include "ctl_sql.h"
-#include "tariff_store.h"
+#include "tariff_index_store.h"
 
 #define POINTS_SHOWN_MAX 20
 #define QUARTERS_OF_A_YEAR (365 * 96)
@@ -95,6 +95,7 @@ typedef struct previewing {
     db *conn;
     arena *memory;
     zone_set *zones;
+    const price_indices *indices;
     const preview_request *request;
     const tariff_text *next;
     int32_t company;
@@ -113,7 +114,8 @@ static int print_change(const previewing *self, int64_t property) {
     print_points(&points, next, tariff_time(self->memory, in_zone, next->effective_from), self->request->property);
     AUTO(tariff_text) old = {0};
     fault why = {0};
-    if (version.len > 0 && tariff_text_read(db_text(&version, 0, 1), TARIFF_FOR_CHARGING, self->zones, self->memory, &old, &why))
+    if (version.len > 0 &&
+        tariff_text_read(db_text(&version, 0, 1), TARIFF_FOR_CHARGING, self->zones, self->indices, self->memory, &old, &why))
         return ctl_fault(self->request->file, &why);
     if (version.len > 0)
         printf("%.*s version %lld -> version %lld\n", SV_ARG(next->code), (long long)db_i64(&version, 0, 0),
@@ -128,15 +130,17 @@ static int print_change(const previewing *self, int64_t property) {
 static int preview(const preview_request *request) {
     AUTO_ARENA memory = arena_new(TARIFF_MEMORY_MAX);
     AUTO_ZONE_SET zones = zone_set_new(SV(ZONE_FILES_FOLDER));
+    AUTO(price_indices) indices = {0};
     AUTO(tariff_text) next = {0};
-    int end = tariff_text_read_file(request->file, zones, memory, &next);
-    if (end != CTL_OK) return end;
     AUTO_DB conn = NULL;
     if (!ctl_db_open("penstockctl/tariff", &conn)) return CTL_NO;
     AUTO(db_tx) tx = {0};
-    previewing self = {.conn = conn, .memory = memory, .zones = zones, .request = request, .next = &next};
+    previewing self = {.conn = conn, .memory = memory, .zones = zones, .indices = &indices, .request = request, .next = &next};
     err_t err = db_begin_repeatable(conn, &tx);
+    if (!err) err = tariff_indices_load(conn, &indices);
     if (err) return ctl_db_fault(conn, "previewing the tariff", err);
+    int end = tariff_text_read_file(request->file, zones, &indices, memory, &next);
+    if (end != CTL_OK) return end;
     end = tariff_company(conn, request->company, false, &self.company);
     if (end != CTL_OK) return end;
     uint8_t digest[CRYPTO_SHA256_LEN];
@@ -153,7 +157,7 @@ static int preview(const preview_request *request) {
     end = print_change(&self, db_i64(&property, 0, 0));
     penstock_clock clock = clock_system();
     char reason[TARIFF_REASON_MAX];
-    if (end != CTL_OK || !tariff_is_refused(&self.known, &next, zones, memory, clock_now(&clock), false, reason)) return end;
+    if (end != CTL_OK || !tariff_is_refused(&self.known, &next, zones, &indices, memory, clock_now(&clock), false, reason)) return end;
     ctl_say("%s: would be refused: %s", request->file, reason);
     return CTL_NO;
 }

@@ -5,7 +5,7 @@
 #include "crypto/crypto.h"
 #include "ctl_sql.h"
 #include "json/json_writer.h"
-#include "tariff_store.h"
+#include "tariff_index_store.h"
 
 #define DETAIL_BYTES_MAX 4096
 
@@ -39,6 +39,8 @@ int ctl_tariff_publish(int argc, char **argv) {
 
 typedef struct publishing {
     db *conn;
+    zone_set *zones;
+    const price_indices *indices;
     int32_t company;
     const tariff_text *text;
     const publish_request *request;
@@ -68,6 +70,7 @@ static err_t write_version(const publishing *self) {
     uuid id = self->known.id;
     int64_t num = self->known.num, version = self->known.version + 1;
     err_t err = ERR_OK;
+    AUTO(db_rows) written = {0};
     if (num == 0) {
         AUTO(db_rows) row = {0};
         sv name = self->request->name ? sv_of(self->request->name) : self->text->code;
@@ -78,34 +81,69 @@ static err_t write_version(const publishing *self) {
         if (!err) num = db_i64(&row, 0, 0);
     }
     if (!err)
-        err = db_exec(self->conn, &SQL_TARIFF_VERSION_INSERT,
-                      DB_PARAMS(DB_I32(self->company), DB_UUID(uuid_v7_now()), DB_I64(num), DB_I64(version),
-                                DB_TIME(self->text->effective_from), DB_TEXT(self->text->json), DB_BYTES(self->sha256), DB_TIME(self->now)),
-                      NULL);
+        err = db_query_one(
+            self->conn, &SQL_TARIFF_VERSION_INSERT,
+            DB_PARAMS(DB_I32(self->company), DB_UUID(uuid_v7_now()), DB_I64(num), DB_I64(version), DB_TIME(self->text->effective_from),
+                      DB_TEXT(self->text->json), DB_BYTES(self->sha256), DB_TIME(self->now)),
+            &written);
+    if (!err) err = index_values_put(self->conn, self->company, db_i64(&written, 0, 0), self->text->document);
     return err ? err : write_audit(self, id, version);
+}
+
+// Where the next document of the tariff takes effect.
+static err_t find_until(const publishing *self, int64_t num, instant_ms *out_until) {
+    AUTO(db_rows) rows = {0};
+    err_t err = db_query(self->conn, &SQL_TARIFF_INDEX_DOCUMENTS, DB_PARAMS(DB_I32(self->company), DB_I64(num)), &rows);
+    *out_until = INSTANT_MAX;
+    for (size_t i = rows.len; i > 0 && db_time(&rows, i - 1, 2) > self->text->effective_from; i--) *out_until = db_time(&rows, i - 1, 2);
+    return err;
+}
+
+// A document with prices by index has a version for each published month since it takes effect.
+static err_t write_index_months(const publishing *self, fault *out_fault) {
+    if (tariff_document_index_count(self->text->document) == 0) return ERR_OK;
+    index_making making = {.conn = self->conn, .zones = self->zones, .indices = self->indices, .now = self->now};
+    index_tariff owner = {.company = self->company, .company_code = sv_of(self->request->company), .code = self->text->code};
+    index_document document = {.json = self->text->json, .sha256 = self->sha256, .from = self->text->effective_from};
+    AUTO(db_rows) row = {0};
+    err_t err = db_query_one(self->conn, &SQL_TARIFF_NUM, DB_PARAMS(DB_I32(self->company), DB_TEXT(self->text->code)), &row);
+    if (!err) {
+        owner.num = db_i64(&row, 0, 0);
+        owner.id = db_uuid(&row, 0, 1);
+        err = find_until(self, owner.num, &document.until);
+    }
+    if (err) return fault_set(out_fault, err, "tariff", "%.180s", db_error_text(self->conn));
+    int32_t first = tariff_document_index(self->text->document, 0)->month, last = first;
+    for (size_t i = 0; i < self->indices->list.len; i++)
+        if (self->indices->list.items[i].month > last) last = self->indices->list.items[i].month;
+    for (int32_t month = first + 1; month <= last && !err; month++) err = index_version_make(&making, &owner, &document, month, out_fault);
+    return err;
 }
 
 static int publish(const publish_request *request) {
     AUTO_ARENA memory = arena_new(TARIFF_MEMORY_MAX);
     AUTO_ZONE_SET zones = zone_set_new(SV(ZONE_FILES_FOLDER));
+    AUTO(price_indices) indices = {0};
     AUTO(tariff_text) text = {0};
-    int end = tariff_text_read_file(request->file, zones, memory, &text);
-    if (end != CTL_OK) return end;
-    uint8_t digest[CRYPTO_SHA256_LEN];
-    crypto_sha256(text.json, digest);
     AUTO_DB conn = NULL;
     if (!ctl_db_open("penstockctl/tariff", &conn)) return CTL_NO;
     AUTO(db_tx) tx = {0};
-    publishing self = {.conn = conn, .text = &text, .request = request, .sha256 = sv_slice(digest, sizeof digest)};
     err_t err = db_begin(conn, &tx);
+    if (!err) err = tariff_indices_load(conn, &indices);
     if (err) return ctl_db_fault(conn, "publishing the tariff", err);
+    int end = tariff_text_read_file(request->file, zones, &indices, memory, &text);
+    if (end != CTL_OK) return end;
+    uint8_t digest[CRYPTO_SHA256_LEN];
+    crypto_sha256(text.json, digest);
+    publishing self = {
+        .conn = conn, .zones = zones, .indices = &indices, .text = &text, .request = request, .sha256 = sv_slice(digest, sizeof digest)};
     end = tariff_company(conn, request->company, true, &self.company);
     if (end != CTL_OK) return end;
     penstock_clock clock = clock_system();
     self.now = clock_now(&clock);
     err = tariff_find(conn, self.company, text.code, self.sha256, memory, &self.known);
     char reason[TARIFF_REASON_MAX];
-    if (!err && tariff_is_refused(&self.known, &text, zones, memory, self.now, request->retroactive, reason)) {
+    if (!err && tariff_is_refused(&self.known, &text, zones, &indices, memory, self.now, request->retroactive, reason)) {
         ctl_say("%s: %s", request->file, reason);
         return CTL_NO;
     }
@@ -113,7 +151,10 @@ static int publish(const publish_request *request) {
         ctl_say("--name: the tariff %.*s has its name", SV_ARG(text.code));
         return CTL_BAD_INPUT;
     }
+    fault why = {0};
     if (!err) err = write_version(&self);
+    if (!err) err = write_index_months(&self, &why);
+    if (why.err) return ctl_fault(request->file, &why);
     if (!err) err = db_commit(&tx);
     if (err) return ctl_db_fault(conn, "publishing the tariff", err);
     printf("%.*s version %lld, from %s\n", SV_ARG(text.code), (long long)self.known.version + 1,

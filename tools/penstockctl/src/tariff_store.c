@@ -73,13 +73,24 @@ static sv read_member(text_reading *t, const json_node *root, const char *key) {
     return arena_copy(t->memory, json_read_text(&t->reader, &member));
 }
 
-err_t tariff_text_read(sv json, tariff_use use, zone_set *zones, arena *memory, tariff_text *out_text, fault *out_fault) {
+// What is wrong with it is told by who reads the whole document.
+static instant_ms own_effective_from(const json_doc *doc) {
+    json_reader r;
+    json_reader_init(&r);
+    json_node root = json_root(doc);
+    json_node from = json_member(&r, &root, "effective_from");
+    instant_ms at = json_read_instant(&r, &from);
+    return json_reader_failed(&r) ? 0 : at;
+}
+
+err_t tariff_text_read(sv json, tariff_use use, zone_set *zones, const price_indices *indices, arena *memory, tariff_text *out_text,
+                       fault *out_fault) {
     *out_text = (tariff_text){.json = arena_copy(memory, json)};
-    tariff_reading how = {.use = use, .zones = zones};
-    err_t err = tariff_document_read(json, &how, &out_text->document, out_fault);
-    if (err) return err;
     AUTO_JSON doc = NULL;
-    err = json_parse(json, JSON_LIMITS_DOCUMENT, &doc, out_fault);
+    err_t err = json_parse(json, JSON_LIMITS_DOCUMENT, &doc, out_fault);
+    if (err) return err;
+    tariff_reading how = {.use = use, .zones = zones, .indices = indices, .index_at = own_effective_from(doc)};
+    err = tariff_document_read(json, &how, &out_text->document, out_fault);
     if (err) return err;
     text_reading t = {.memory = memory, .out = out_text};
     json_reader_init(&t.reader);
@@ -94,11 +105,11 @@ err_t tariff_text_read(sv json, tariff_use use, zone_set *zones, arena *memory, 
     return json_reader_fault(&t.reader, out_fault);
 }
 
-int tariff_text_read_file(const char *path, zone_set *zones, arena *memory, tariff_text *out_text) {
+int tariff_text_read_file(const char *path, zone_set *zones, const price_indices *indices, arena *memory, tariff_text *out_text) {
     sv json;
     fault why = {0};
     if (!ctl_file_read(path, TARIFF_DOCUMENT_BYTES_MAX, memory, &json)) return CTL_BAD_INPUT;
-    return tariff_text_read(json, TARIFF_FOR_CHARGING, zones, memory, out_text, &why) ? ctl_fault(path, &why) : CTL_OK;
+    return tariff_text_read(json, TARIFF_FOR_CHARGING, zones, indices, memory, out_text, &why) ? ctl_fault(path, &why) : CTL_OK;
 }
 
 void tariff_text_done(tariff_text *self) {
@@ -156,15 +167,15 @@ const char *tariff_time(arena *memory, const zone *in_zone, instant_ms at) {
 
 #define REFUSE(...) (snprintf(out_reason, TARIFF_REASON_MAX, __VA_ARGS__), true)
 
-bool tariff_is_refused(const tariff_known *known, const tariff_text *next, zone_set *zones, arena *memory, instant_ms now, bool retroactive,
-                       char out_reason[TARIFF_REASON_MAX]) {
+bool tariff_is_refused(const tariff_known *known, const tariff_text *next, zone_set *zones, const price_indices *indices, arena *memory,
+                       instant_ms now, bool retroactive, char out_reason[TARIFF_REASON_MAX]) {
     if (known->num == 0) return false;
     const zone *in_zone = tariff_zone(tariff_document_tariff(next->document));
     if (known->same_version) return REFUSE("this document is published already: version %lld", (long long)known->same_version);
     if (!sv_equal(known->utility, next->utility)) return REFUSE("/utility: the tariff is for %.*s", SV_ARG(known->utility));
     AUTO(tariff_text) newest = {0};
     fault why = {0};
-    if (tariff_text_read(known->document, TARIFF_FOR_CHARGING, zones, memory, &newest, &why))
+    if (tariff_text_read(known->document, TARIFF_FOR_CHARGING, zones, indices, memory, &newest, &why))
         return REFUSE("version %lld cannot be read: %.100s: %.130s", (long long)known->version, why.place, why.reason);
     if (!sv_equal(newest.currency, next->currency)) return REFUSE("/currency: the tariff's is %.*s", SV_ARG(newest.currency));
     if (!sv_equal(newest.zone, next->zone)) return REFUSE("/time_zone: the tariff's is %.*s", SV_ARG(newest.zone));

@@ -30,10 +30,12 @@ typedef struct tariff_text {
     tariff_document *document;
 } tariff_text;
 
-// The caller calls tariff_text_done, also after an error.
-err_t tariff_text_read(sv json, tariff_use use, zone_set *zones, arena *memory, tariff_text *out_text, fault *out_fault) MUST_CHECK;
+// `indices`: published values, of which those of the month of its effective_from count; NULL: a document with prices by
+// index is refused. They must outlive the text. The caller calls tariff_text_done, also after an error.
+err_t tariff_text_read(sv json, tariff_use use, zone_set *zones, const price_indices *indices, arena *memory, tariff_text *out_text,
+                       fault *out_fault) MUST_CHECK;
 // The same from a file, for charging; tells what is wrong and returns the exit code.
-int tariff_text_read_file(const char *path, zone_set *zones, arena *memory, tariff_text *out_text);
+int tariff_text_read_file(const char *path, zone_set *zones, const price_indices *indices, arena *memory, tariff_text *out_text);
 void tariff_text_done(tariff_text *self);
 void tariff_text_auto(tariff_text *self);
 const tariff_number *tariff_text_find(const tariff_text *self, const tariff_number *like);
@@ -57,7 +59,7 @@ int tariff_company(db *conn, const char *code, bool locks, int32_t *out_company)
 // `sha256` may be SV_NONE. The texts are copied to the arena.
 err_t tariff_find(db *conn, int32_t company, sv code, sv sha256, arena *memory, tariff_known *out_known) MUST_CHECK;
 // Why `next` may not follow what is known; false when it may.
-bool tariff_is_refused(const tariff_known *known, const tariff_text *next, zone_set *zones, arena *memory, instant_ms now, bool retroactive,
-                       char out_reason[TARIFF_REASON_MAX]);
+bool tariff_is_refused(const tariff_known *known, const tariff_text *next, zone_set *zones, const price_indices *indices, arena *memory,
+                       instant_ms now, bool retroactive, char out_reason[TARIFF_REASON_MAX]);
 // Local time of the zone, RFC 3339.
 const char *tariff_time(arena *memory, const zone *in_zone, instant_ms at);

@@ -132,3 +132,27 @@ set local role penstock_billing
 
 -- name: test_as_owner
 reset role
+
+-- name: test_decided
+-- Usage point 111, with the tariffs of test_tariffs: charged until 15 April, recharged in the middle of April from 10 March
+-- on. Of tariff 611 an index month from 1 April: provisional, then final.
+do $decided$
+declare
+    document jsonb := (select v.document::jsonb from core.tariff_version v where v.num = 211);
+begin
+    document := document || '{"lines": [{"name": "energy", "kind": "quantity", "prices": {"flat": [{"index": "grid", "plus": "0.1"}]}}]}';
+    insert into core.tariff_version (company_id, num, id, tariff_num, version, effective_from, document, sha256, published_at, replaces_num)
+    overriding system value values
+        (8001, 294, gen_random_uuid(), 611, 3, '2026-04-01 00:00+08', document::text, sha256(''), '2026-04-10', null),
+        (8001, 295, gen_random_uuid(), 611, 4, '2026-04-01 00:00+08', document::text, sha256(''), '2026-04-20', 294);
+    insert into core.tariff_version_index (company_id, version_num, index_name, month, value_micro, is_provisional) values
+        (8001, 294, 'grid', '2026-04-01', 400000, true), (8001, 295, 'grid', '2026-04-01', 431200, false);
+    insert into billing.point (num, company_id, partition, channel_num, account_num, purse_num, epoch, last_at, last_value, day_start, state)
+    values (111, 8001, 5, 511, 311, 411, 0, '2026-04-15 00:00+00', 2000, '2026-04-15 00:00+00', '');
+    insert into billing.rated_version (company_id, usage_point_num, from_at, version_num, known_at, run_num) values
+        (8001, 111, '2026-01-01 00:00+00', 211, '2026-01-02', null),
+        (8001, 111, '2026-02-01 00:00+00', 292, '2026-02-02', null),
+        (8001, 111, '2026-03-01 00:00+00', 251, '2026-03-02', null),
+        (8001, 111, '2026-03-10 00:00+00', 292, '2026-04-12', 1),
+        (8001, 111, '2026-04-05 00:00+00', 294, '2026-04-12', 1);
+end $decided$
