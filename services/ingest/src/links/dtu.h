@@ -16,6 +16,7 @@
 #define DTU_HEARTBEAT "penstock-alive"
 #define DTU_LINE_MAX 128
 #define DTU_ORDERS_MAX 256
+#define DTU_POLL_STEPS 9
 
 typedef struct dtu dtu;
 typedef struct dtu_link dtu_link;
@@ -28,11 +29,11 @@ typedef struct dtu_meter {
     int64_t interval_ms;
     int64_t due_ms;  // monotonic
     char serial[GATEWAY_TEXT_MAX];
-    uint32_t refused_items[8];  // by step: how often the meter said that it has no such data
-    uint32_t rounds;            // how often its turn came, asked or not
-    uint32_t misses;            // polls in a row without any answer
-    bool is_checked;            // its number was read back, or it has none to read
-    bool is_wrong;              // it answered with another number: nothing of it is taken
+    uint32_t refused_items[DTU_POLL_STEPS];  // by step: how often the meter said that it has no such data
+    uint32_t rounds;                         // how often its turn came, asked or not
+    uint32_t misses;                         // polls in a row without any answer
+    bool is_checked;                         // its number was read back, or it has none to read
+    bool is_wrong;                           // it answered with another number: nothing of it is taken
 } dtu_meter;
 
 // HELD: a turn waits for the dispatcher's word, and nothing else may be asked meanwhile.

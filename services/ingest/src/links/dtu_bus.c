@@ -34,6 +34,8 @@ typedef enum step {
 static const uint32_t STEP_ITEMS[STEP_COUNT] = {0x04000402, 0x0001FF00, 0x00010000, 0x040005FF, 0x04000503,
                                                 0x0201FF00, 0x0202FF00, 0x0203FF00, 0x0206FF00};
 
+_Static_assert(STEP_COUNT == DTU_POLL_STEPS, "each step is counted");
+
 static void ask_next(dtu_link *self);
 static void start_poll(dtu_link *self, size_t meter, const line_order *order);
 
