@@ -46,6 +46,8 @@ const milli = (text) => {
   return (n * 1000n) / d;
 };
 
+const POWERS = Array.from({ length: 40 }, (_, i) => 10n ** BigInt(i));
+
 const floorDivide = (n, d) => (n >= 0n || n % d === 0n ? n / d : n / d - 1n);
 
 // n / d to a whole number.
@@ -63,7 +65,7 @@ function roundWhole(n, d, mode) {
 }
 
 // A fraction of the currency to millionths.
-const rounded = (value, { mode, scale }) => roundWhole(value.n * 10n ** BigInt(scale), value.d, mode) * 10n ** BigInt(6 - scale);
+const rounded = (value, { mode, scale }) => roundWhole(value.n * POWERS[scale], value.d, mode) * POWERS[6 - scale];
 
 // ---- calendar
 
@@ -84,13 +86,19 @@ function rowOfDay(tariff, day) {
   return tariff.calendar.find((row) => matches(row, kind)) ?? tariff.calendar.find((row) => matches(row, WEEKDAYS[weekday]));
 }
 
-function periodInRow(row, minute) {
-  for (const band of row.bands) {
-    const from = minutes(band.from);
-    const to = minutes(band.to);
-    if (from < to ? from <= minute && minute < to : minute >= from || minute < to) return band.period;
+// The period of each minute of a day.
+const rowMinutes = new WeakMap();
+function minutesOfRow(row) {
+  let found = rowMinutes.get(row);
+  if (found) return found;
+  found = new Array(1440).fill(null);
+  for (const { from, to, period } of row.bands) {
+    const last = minutes(to) > minutes(from) ? minutes(to) : minutes(to) + 1440;
+    for (let minute = minutes(from); minute < last; minute++) found[minute % 1440] = period;
   }
-  throw new Error('the bands do not cover the day');
+  if (found.includes(null)) throw new Error('the bands do not cover the day');
+  rowMinutes.set(row, found);
+  return found;
 }
 
 // Where a row's periods begin: [minute, period].
@@ -98,8 +106,10 @@ const rowCuts = new WeakMap();
 function cutsOfRow(row) {
   let cuts = rowCuts.get(row);
   if (!cuts) {
-    const edges = [...new Set([0, ...row.bands.flatMap((band) => [minutes(band.from), minutes(band.to) % 1440])])].sort((a, b) => a - b);
-    cuts = edges.map((minute) => [minute, periodInRow(row, minute)]);
+    cuts = [];
+    minutesOfRow(row).forEach((period, minute) => {
+      if (cuts.at(-1)?.[1] !== period) cuts.push([minute, period]);
+    });
     rowCuts.set(row, cuts);
   }
   return cuts;
@@ -108,11 +118,13 @@ function cutsOfRow(row) {
 // A day's periods as [instant, period]; on a day with a change of offset every minute is asked.
 const dayCuts = new WeakMap();
 function cutsOfDay(tariff, day) {
-  if (!dayCuts.has(tariff)) dayCuts.set(tariff, new Map());
-  const known = dayCuts.get(tariff);
+  const zone = tariff.time_zone;
+  if (!dayCuts.has(tariff.calendar)) dayCuts.set(tariff.calendar, new Map());
+  const zones = dayCuts.get(tariff.calendar);
+  if (!zones.has(zone)) zones.set(zone, new Map());
+  const known = zones.get(zone);
   let cuts = known.get(day);
   if (cuts) return cuts;
-  const zone = tariff.time_zone;
   const from = dayStart(zone, day);
   const to = dayStart(zone, day + 1);
   if (from === to) {
@@ -122,7 +134,7 @@ function cutsOfDay(tariff, day) {
   } else {
     cuts = [];
     for (let at = from; at < to; at += MINUTE) {
-      const period = periodInRow(rowOfDay(tariff, localDay(zone, at)), localMinute(zone, at));
+      const period = minutesOfRow(rowOfDay(tariff, localDay(zone, at)))[localMinute(zone, at)];
       if (cuts.at(-1)?.[1] !== period) cuts.push([at, period]);
     }
   }
@@ -249,6 +261,19 @@ function place(part, uppers, used, quantities) {
   return used;
 }
 
+// The same for one period alone.
+function placeOne(row, uppers, used, quantity) {
+  for (let step = 0; quantity > 0n; step++) {
+    const room = uppers[step] === null ? quantity : uppers[step] - used;
+    if (room <= 0n) continue;
+    const taken = room < quantity ? room : quantity;
+    row[step] += taken;
+    used += taken;
+    quantity -= taken;
+  }
+  return used;
+}
+
 const emptyPart = (tariff) => ({
   tariff,
   matrix: periodNames(tariff).map(() => stepsOf(tariff).map(() => 0n)),
@@ -342,6 +367,12 @@ function total(tariff, lines, carried = ZERO) {
 
 // ---- accounts
 
+// whole × part / of, rounded down; what doubles hold exactly is quicker as a double.
+function portion(whole, part, of) {
+  const product = Number(whole) * part;
+  return product < Number.MAX_SAFE_INTEGER ? BigInt(Math.floor(product / of)) : (whole * BigInt(part)) / BigInt(of);
+}
+
 export class Account {
   window = null; // { from, to, parts, used, charged }: parts are versions, the last one counts
   monthsUntil = null; // local days, which every zone has
@@ -388,10 +419,20 @@ export class Account {
     }
   }
 
+  // What earlier versions of the window come to: with volume tiers that follows the total.
+  #carried() {
+    const { window } = this;
+    const earlier = window.parts.slice(0, -1);
+    if (earlier.length === 0) return ZERO;
+    if (window.carried?.count === earlier.length && !earlier.some(({ tariff }) => isVolume(tariff))) return window.carried.sum;
+    window.carried = { count: earlier.length, sum: sumOf(earlier.flatMap((part) => partLines(part, window.used, null))) };
+    return window.carried.sum;
+  }
+
   // `onClose`: lines that post at a window's close are not in the charge; they are told apart, to it.
   charge(tariff, { from, to, quantity, perPeriod, holder, closing, onClose }) {
     const names = periodNames(tariff);
-    const share = (whole, until) => (whole * BigInt(until - from)) / BigInt(to - from); // used before `until`
+    const share = (whole, until) => portion(whole, until - from, to - from); // used before `until`
     let charge = 0n;
     for (let at = from; at < to; ) {
       this.#enter(tariff, at);
@@ -405,12 +446,12 @@ export class Account {
         let before = at;
         for (const run of runs(tariff, at, until)) {
           const piece = share(quantity, run.to) - share(quantity, before);
-          window.used = place(part, uppers, window.used, names.map((name) => (name === run.period ? piece : 0n)));
+          if (piece > 0n) window.used = placeOne(part.matrix[names.indexOf(run.period)], uppers, window.used, piece);
           before = run.to;
         }
       }
       this.#accrue(tariff, part, at, until);
-      const carried = sumOf(window.parts.slice(0, -1).flatMap((earlier) => partLines(earlier, window.used, null)));
+      const carried = this.#carried();
       const isClosing = until === window.to && hasClosing(tariff);
       const priceWith = (known) => total(tariff, partLines(part, window.used, known, carried), carried);
       const price = priceWith(isClosing && !onClose ? closing : null);
@@ -482,12 +523,12 @@ export function priced(document, indices, month) {
 
 // An interval is cut where its version or holder changes, one cut after the other, each in proportion to time; with edges
 // by heads also at the ends of tier windows, because heads hold for a window. What nobody holds is not charged.
-function nextCut(point, at, end) {
-  const edges = [...point.versions, ...point.holders].flatMap(({ from, to }) => [from, to ?? end]).filter((edge) => edge > at && edge < end);
-  const { tariff } = point.versions.findLast(({ from }) => from <= at);
-  if (isPersonal(tariff)) edges.push(windowAt(tariff, at).to);
-  return Math.min(end, ...edges);
+function nextCut(edges, tariff, at, end) {
+  const edge = edges.find((each) => each > at) ?? end;
+  return Math.min(end, edge, isPersonal(tariff) ? windowAt(tariff, at).to : end);
 }
+
+const edgesOf = ({ versions, holders }) => [...versions, ...holders].flatMap(({ from, to }) => [from, to ?? from]).sort((a, b) => a - b);
 
 const isPersonal = ({ tiers }) => tiers !== undefined && (tiers.prorate_opening === true || tiers.upper.some((edge) => typeof edge !== 'string'));
 
@@ -507,6 +548,7 @@ function registersFor(point, tariff, registers) {
 // closing }; readings: [{ at, value, registers }] in order. → { pieces, closes }, in millionths.
 export function chargeReadings(point, readings) {
   const found = { pieces: [], closes: [] };
+  const edges = edgesOf(point);
   let account = new Account();
   let holderAccount = null;
   readings.slice(1).forEach((reading, i) => {
@@ -515,14 +557,14 @@ export function chargeReadings(point, readings) {
     if (reading.registers && before.registers) rest.registers = reading.registers.map((value, n) => value - before.registers[n]);
     while (rest.at < reading.at) {
       const { at } = rest;
-      const cut = nextCut(point, at, reading.at);
-      const take = (whole) => (whole * BigInt(cut - at)) / BigInt(reading.at - at);
+      const { tariff } = point.versions.findLast(({ from }) => from <= at);
+      const cut = nextCut(edges, tariff, at, reading.at);
+      const take = (whole) => portion(whole, cut - at, reading.at - at);
       const quantity = take(rest.quantity);
       const registers = rest.registers?.map(take);
       const holder = point.holders.find(({ from, to }) => from <= at && at < to);
       if ((holder?.account ?? null) !== holderAccount) account = account.next();
       holderAccount = holder?.account ?? null;
-      const { tariff } = point.versions.findLast(({ from }) => from <= at);
       const interval = {
         from: at, to: cut, quantity, perPeriod: registersFor(point, tariff, registers), closing: point.closing, onClose: (amount) => found.closes.push(amount),
       };

@@ -216,8 +216,8 @@ function beginning(random, zone, rhythm) {
 
 // A case of one state: [{ at, … }] in order of time. Each may begin with a new tariff, holder or closing values.
 export function randomCase(random, most) {
-  const count = 2 + random.below(most);
   const rhythm = random.one(RHYTHMS);
+  const count = 2 + random.below(rhythm < DAY ? most : most / 4); // a meter read by hand is read seldom
   let tariff = randomTariff(random);
   const start = beginning(random, tariff.time_zone, rhythm);
   let at = start;
@@ -342,8 +342,8 @@ function versionsOfMonths(list, start, end) {
 }
 
 export function randomPoint(random, most) {
-  const count = 2 + random.below(most);
   const rhythm = random.one(RHYTHMS);
+  const count = 2 + random.below(rhythm < DAY ? most : most / 4); // a meter read by hand is read seldom
   const usesIndices = random.chance(0.3);
   const usesRegisters = random.chance(0.25);
   const registers = usesRegisters ? PERIODS.slice(0, 1 + random.below(5)) : [];

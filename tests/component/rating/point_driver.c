@@ -82,7 +82,7 @@ static int64_t number(sv text) {
 
 static char *copy_text(sv text) {
     char *copy = mem_new(text.len + 1, 1);
-    memcpy(copy, text.ptr, text.len);
+    if (text.len > 0) memcpy(copy, text.ptr, text.len);
     return copy;
 }
 
