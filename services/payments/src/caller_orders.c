@@ -6,6 +6,7 @@
 #include "payments_sql.h"
 
 #define NO_MERCHANT_MS (30 * SECOND_MS)
+#define MISCONFIGURED_TIMES 4
 #define BUSY_MS SECOND_MS  // the channel asks for a pause before it has taken a new order
 
 // What a step found out, to be written in one transaction.
@@ -153,8 +154,17 @@ static void create(caller *self, const merchant *with, const pay_order *order, o
             ask(self, with, order, out, "query", perform_query);
             settle_query(self, order, out);
             return;
-        case PROVIDER_REFUSED:
         case PROVIDER_MISCONFIGURED:
+            // A request that a dying connection sent twice looks the same as a wrong setup: only the latter lasts.
+            if (order->attempts < MISCONFIGURED_TIMES) {
+                schedule(self, order, out, order->state, false);
+                out->next_at = service_now(self->all->svc) + BUSY_MS;
+                return;
+            }
+            out->state = ORDER_FAILED;
+            out->next_at = 0;
+            return;
+        case PROVIDER_REFUSED:
         case PROVIDER_CLOSED:
             if (was_never_in_doubt) {
                 out->state = ORDER_FAILED;
@@ -239,6 +249,12 @@ err_t caller_order_step(caller *self, const pay_order *order) {
         } else if (is_over && order->state == ORDER_CREATED && order->attempts == 1) {
             out.has_fact = true;  // the channel never heard of it
             out.code = "never_sent";
+            out.next_at = now;
+            out.fact = (provider_fact){.state = PROVIDER_STATE_CLOSED, .order_number = order->number, .is_of_merchant = true};
+        } else if (is_over && order->handle.len == 0) {
+            // Nobody was ever shown how to pay it: closed whatever the channel says, and asked about once more like any other.
+            ask(self, with, order, &out, "close", perform_close);
+            out.has_fact = true;
             out.next_at = now;
             out.fact = (provider_fact){.state = PROVIDER_STATE_CLOSED, .order_number = order->number, .is_of_merchant = true};
         } else if (is_over) {
