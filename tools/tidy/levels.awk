@@ -3,6 +3,7 @@ BEGIN {
     split("money calendar metering rating ledger switching charging protocols contracts", list); for (i in list) level[list[i]] = 1
     split("json db bus httpd httpc crypto zip", list); for (i in list) level[list[i]] = 2
     level["documents"] = 3
+    level["balances"] = 3
     level["setups"] = 4
     level["explaining"] = 5
     level["simulation"] = 6

@@ -17,6 +17,7 @@ const FOLDERS = [
   { folder: 'tools/penstockctl/sql', all: ['penstock_admin'], migrating: 'migrate.sql' },
   { folder: 'libs/setups/sql', all: ['penstock_billing', 'penstock_admin', 'penstock_api'] },
   { folder: 'libs/explaining/sql', all: ['penstock_admin', 'penstock_api'] },
+  { folder: 'libs/balances/sql', all: ['penstock_admin', 'penstock_api'] },
   { folder: 'libs/simulation/sql', all: ['penstock_admin'] },
   { folder: 'libs/db/sql', all: ['penstock_ingest', 'penstock_billing', 'penstock_api', 'penstock_api_worker', 'penstock_admin'] },
   {
