@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "charging/point.h"
+#include "documents/zone_files.h"
 
 #define MARCH 1709222400000LL  // 2024-03-01T00:00:00+08:00, a Friday
 #define APRIL 1711900800000LL
@@ -370,21 +371,25 @@ static uint64_t seed_of_run(void) {
 
 static void spreading_keeps_the_sum_and_never_goes_back(void **state) {
     (void)state;
+    static const char *const ZONES[] = {"Asia/Shanghai", "Europe/Berlin", "Australia/Lord_Howe", "America/St_Johns", "Asia/Kathmandu"};
     uint64_t seed = seed_of_run();
-    for (int round = 0; round < 500; round++) {
+    AUTO_ZONE_SET zones = zone_set_new(SV(ZONE_FILES_FOLDER));
+    for (int round = 0; round < 1000; round++) {
+        const zone *local = NULL;
+        assert_int_equal(zone_set_find(zones, sv_of(ZONES[round % (int)ARRAY_LEN(ZONES)]), &local, NULL), ERR_OK);
         charging_profile profile = {0};
         for (int i = 0; round % 5 && i < 2 * CHARGING_SLOTS; i++)
             profile.milli[i / CHARGING_SLOTS][i % CHARGING_SLOTS] = (uint32_t)(random_next(&seed) % (round % 3 ? 5000 : 2));
-        instant_ms from = MARCH + (instant_ms)(random_next(&seed) % (200 * DAY_MS));
+        instant_ms from = MARCH + (instant_ms)(random_next(&seed) % (400 * DAY_MS));
         instant_ms to = from + 1 + (instant_ms)(random_next(&seed) % (20 * DAY_MS));
         int64_t quantity = (int64_t)(random_next(&seed) % 1000000);
-        charging_spread spread = charging_spread_of(&profile, shanghai, from, to);
+        charging_spread spread = charging_spread_of(&profile, local, from, to);
         instant_ms until = from, last_until = from;
         int64_t last = 0;
         while (charging_spread_next(&spread, &until)) {
             int64_t used = charging_spread_used(&spread, quantity);
             assert_true(used >= last && until > last_until && until - last_until <= CHARGING_SLOT_MS);
-            assert_true(used == charging_profile_split(&profile, shanghai, quantity, from, to, until));
+            assert_true(used == charging_profile_split(&profile, local, quantity, from, to, until));
             last = used;
             last_until = until;
         }
@@ -394,6 +399,39 @@ static void spreading_keeps_the_sum_and_never_goes_back(void **state) {
         assert_int_equal(charging_profile_unpack(sv_slice(bytes, charging_profile_pack(&profile, bytes)), &again, NULL), ERR_OK);
         assert_memory_equal(again.milli, profile.milli, sizeof again.milli);
     }
+}
+
+// The meter's own period registers win; the profile says how much of each lies before the edge of a tier window.
+static void period_registers_in_a_gap_keep_their_sums(void **state) {
+    (void)state;
+    static const tariff_band BANDS[] = {{8 * 60, 22 * 60, 0}, {22 * 60, 8 * 60, 1}};
+    static const tariff_row ALWAYS = {.from = {1, 1}, .to = {12, 31}, .days = 0x7F, .flag = -1, .band_count = 2, .bands = BANDS};
+    static const tariff_line ENERGY = {
+        .name = SV("energy"), .kind = LINE_KIND_QUANTITY, .price_count = {2, 2}, .price_micro = {{1000000, 2000000}, {100000, 200000}}};
+    AUTO_TARIFF t = tariff_of(&(tariff_spec){.period_count = 2,
+                                             .periods = {SV("day"), SV("night")},
+                                             .row_count = 1,
+                                             .rows = &ALWAYS,
+                                             .has_tiers = true,
+                                             .over = {.kind = WINDOW_MONTH},
+                                             .upper_count = 1,
+                                             .upper_milli = {15 * KWH},
+                                             .line_count = 1,
+                                             .lines = &ENERGY});
+    fixture *f = fixture_new(t);
+    f->installation.period_count = 2;
+    f->installation.periods[0] = SV("day");
+    f->installation.periods[1] = SV("night");
+    instant_ms from = APRIL - DAY_MS, to = APRIL + DAY_MS;  // a Sunday and a Monday: half of the profile each
+    f->profiles[0] = office(from, to);
+    f->setup.profile_count = 1;
+    assert_int_equal(poll(f, (charging_poll){.at = from, .value = 0, .register_count = 2}), CHARGING_CHARGED);
+    charging_poll end = {.at = to, .value = 40 * KWH, .register_count = 2, .registers = {30 * KWH, 10 * KWH}};
+    assert_int_equal(poll(f, end), CHARGING_CHARGED);
+    // Each day 15 by day and 5 by night, in two half hours: three quarters of each tier by day.
+    assert_int_equal(rating_state_used_milli(&f->point.rating), 20 * KWH);
+    assert_true(f->charged == 2 * 19380000);  // 11.25 + 0.375 in the first tier, 7.50 + 0.25 in the second: 19.375
+    fixture_free(f);
 }
 
 static void a_profile_is_what_was_used_in_each_half_hour(void **state) {
@@ -509,6 +547,7 @@ int main(void) {
         cmocka_unit_test(history_that_is_brought_in_and_short_stretches_are_no_gaps),
         cmocka_unit_test(late_readings_cut_a_gap_and_what_is_short_is_none),
         cmocka_unit_test(spreading_keeps_the_sum_and_never_goes_back),
+        cmocka_unit_test(period_registers_in_a_gap_keep_their_sums),
         cmocka_unit_test(a_profile_is_what_was_used_in_each_half_hour),
         cmocka_unit_test(replaying_gaps_and_windows_is_bit_equal),
         cmocka_unit_test(a_close_nobody_could_read_is_marked),
