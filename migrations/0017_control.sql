@@ -950,7 +950,9 @@ begin
     end if;
     update control.freeze z set released_by = who, released_at = at where z.company_id = company and z.num = freeze_num;
     update control.desired d set watch_at = at
-    where d.company_id = company and d.waits_for in ('frozen', 'limiter');
+    from (select w.usage_point_num from control.desired w
+          where w.company_id = company and w.waits_for in ('frozen', 'limiter') order by w.usage_point_num for update) due
+    where d.company_id = company and d.usage_point_num = due.usage_point_num;
     return 'released';
 end $$;
 

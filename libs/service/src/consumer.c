@@ -66,6 +66,8 @@ static err_t handle_once(consumer *self, const service_event *event, fault *out_
     }
     CRASH_POINT("consumer.before_commit");
     if (!err) err = db_commit(&tx);
+    // What the handler wrote to the outbox can be seen only now; a ring of its own may have come too early.
+    if (!err && self->svc->def->has_outbox) service_ring_relay(self->svc);
     CRASH_POINT("consumer.after_commit");
     return err;
 }

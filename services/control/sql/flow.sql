@@ -11,10 +11,14 @@ select p.num from control.points_of_purse($1, $2, $3, $4) as p (num)
 select control.point_of_channel($1, $2, $3)
 
 -- name: points_reconnected
--- Points behind a gateway ($2) or of a meter ($3) that are not where they shall be.
+-- Points behind a gateway ($2) or of a meter ($3) that are not where they shall be; locked in order.
+with due as (
+    select d.usage_point_num from control.desired d
+    where d.company_id = $1 and (d.gateway_num = $2 or d.meter_num = $3)
+      and (d.verified_version is distinct from d.version or d.observed <> d.state or d.waits_for is not null)
+    order by d.usage_point_num for update)
 update control.desired d set watch_at = $4
-where d.company_id = $1 and (d.gateway_num = $2 or d.meter_num = $3)
-  and (d.verified_version is distinct from d.version or d.observed <> d.state or d.waits_for is not null)
+from due where d.company_id = $1 and d.usage_point_num = due.usage_point_num
 
 -- name: parameters_reconnected
 update control.parameter p set retry_at = $4
@@ -119,9 +123,13 @@ select control.wake_read($1, $2)
 select c.company_id, c.seq from core.change_seq c order by c.company_id
 
 -- name: policy_changed
--- What is off, or waits to be: its conditions may be others now.
+-- What is off, or waits to be: its conditions may be others now. Locked in order.
+with due as (
+    select d.usage_point_num from control.desired d
+    where d.company_id = $1 and (d.state = 'off' or d.waits_for is not null or d.hold is not null)
+    order by d.usage_point_num for update)
 update control.desired d set watch_at = least(d.watch_at, $2)
-where d.company_id = $1 and (d.state = 'off' or d.waits_for is not null or d.hold is not null)
+from due where d.company_id = $1 and d.usage_point_num = due.usage_point_num
 
 -- name: unwatched_points
 select p.num from control.unwatched_points($1, $2, 500) as p (num)
