@@ -2,7 +2,7 @@
 
 -- name: context
 -- The people and places around $3, which is an account, usage_point, channel, meter, gateway, property or company ($2),
--- at $4.
+-- at $4. An account's place is its agreement's first room, else where its first usage point is.
 with point as (
     select up.num, up.property_num, up.place_num from core.usage_point up
     where up.company_id = $1 and up.num = case $2
@@ -18,17 +18,22 @@ with point as (
     where a.company_id = $1 and a.num = case when $2 = 'account' then $3
         else (select h.account_num from core.usage_point_account h join point on point.num = h.usage_point_num
               where h.company_id = $1 and h.from_at <= $4 and (h.to_at is null or h.to_at > $4) order by h.from_at desc limit 1) end
+), place as (
+    select coalesce((select place_num from point),
+                    (select min(r.place_num) from core.agreement_room r join account on account.agreement_num = r.agreement_num where r.company_id = $1),
+                    (select min(up.place_num) from core.usage_point_account h join account on account.num = h.account_num
+                     join core.usage_point up on up.company_id = h.company_id and up.num = h.usage_point_num
+                     where h.company_id = $1 and h.to_at is null)) as num
 )
-select p.num, coalesce(p.name, co.name), coalesce(p.time_zone, 'UTC'), co.name, account.num, coalesce(account.number, ''), account.customer_num, coalesce(cu.name, ''),
-       coalesce(point.place_num, (select r.place_num from core.agreement_room r where r.company_id = $1 and r.agreement_num = account.agreement_num
-                                  order by r.place_num limit 1)) as place_num,
+select p.num, coalesce(p.name, co.name), coalesce(p.time_zone, 'UTC'), co.name, account.num, coalesce(account.number, ''), account.customer_num,
+       coalesce(cu.name, ''), place.num,
        coalesce((select concat_ws(' ', b.name, f.name, r.name) from core.place r
                  left join core.place f on f.company_id = r.company_id and f.num = r.parent_num
                  left join core.place b on b.company_id = f.company_id and b.num = f.parent_num
-                 where r.company_id = $1 and r.num = coalesce(point.place_num, (select x.place_num from core.agreement_room x
-                     where x.company_id = $1 and x.agreement_num = account.agreement_num order by x.place_num limit 1))), '') as place_name,
+                 where r.company_id = $1 and r.num = place.num), ''),
        coalesce(gw.name, '')
 from core.company co
+cross join place
 left join point on true
 left join account on true
 left join core.gateway gw on gw.company_id = co.company_id and $2 = 'gateway' and gw.num = $3
