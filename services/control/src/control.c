@@ -36,7 +36,7 @@ static void stop(service *svc) { mem_free(service_state(svc)); }
 
 const service_def CONTROL_SERVICE = {.name = "control",
                                      .summary = "decides what supplies shall be, and brings devices there",
-                                     .admin_listen = "127.0.0.1:9103",
+                                     .admin_listen = "127.0.0.1:9104",
                                      .schema_version = SCHEMA_VERSION,
                                      .consumers = CONSUMERS,
                                      .has_outbox = true,
