@@ -38,7 +38,7 @@ describe('every table, whatever it will be called', () => {
   const B = 900_002;
   const MADE_UP = {
     int2: 1, int4: 1, int8: 1, text: 'x', bool: false, uuid: () => randomUUID(), bytea: Buffer.alloc(32), jsonb: '{}', timestamptz: () => new Date(),
-    date: '2026-11-21', inet: '127.0.0.1', xid8: '1', _text: [], _int8: [], _inet: [],
+    date: '2026-11-21', time: '22:00', inet: '127.0.0.1', xid8: '1', _text: [], _int8: [], _inet: [],
   };
   let tables, client;
 
@@ -235,6 +235,65 @@ describe('the doors', () => {
     await as(api, null, async (c) => assert.equal((await rows(c, 'select * from core.customer')).length, 0));
     await assert.rejects(as(api, there.company, (c) => c.query('select 1 / 0')));
     await as(api, null, async (c) => assert.equal((await rows(c, 'select * from core.customer')).length, 0));
+  });
+});
+
+describe('the doors of control', () => {
+  const point = (site) => site.points[0];
+  const uuid = () => `'${randomUUID()}'::uuid`;
+  // Each door with the company it is asked for and whose point, purse or channel it names.
+  const DOORS = [
+    ['penstock_ingest', (company) => `select * from control.claim_switch_off(${company}, ${uuid()}, now())`],
+    ['penstock_control', (company, site) => `select * from control.facts_of(${company}, ${point(site).num}, 'arrears', null, null, null, now())`],
+    ['penstock_control', (company, site) => `select control.open_point(${company}, ${point(site).num}, now())`],
+    ['penstock_control', (company, site) => `select control.points_of_purse(${company}, ${point(site).account}, ${point(site).purse}, now())`],
+    ['penstock_control', (company, site) => `select control.point_of_channel(${company}, ${point(site).channel}, now())`],
+    ['penstock_control', (company) => `select control.unwatched_points(${company}, now(), 10)`],
+    ['penstock_control', (company) => `select control.wake_read(${company}, now())`],
+    ['penstock_control', (company) => `select control.sync_parameters(${company}, now())`],
+    ['penstock_api', (company, site) => `select control.submit_request(${company}, ${uuid()}, ${point(site).num}, 'off', 'operator:1', 'x', null, now())`],
+    ['penstock_api', (company, site) => `select * from control.propose_batch(${company}, ${uuid()}, 'off', array[${point(site).num}], 'operator:1', 'x', null, now())`],
+    ['penstock_api', (company) => `select control.decide_batch(${company}, ${uuid()}, '\\x00', true, 'operator:1', now())`],
+    ['penstock_api', (company) => `select control.release_freeze(${company}, 1, 'operator:1', now())`],
+  ];
+  const clients = new Map();
+  before(async () => {
+    for (const user of ['penstock_ingest', 'penstock_control']) clients.set(user, await stack.connect({ user }));
+    clients.set('penstock_api', api);
+  });
+  after(async () => {
+    for (const user of ['penstock_ingest', 'penstock_control']) await clients.get(user).end();
+  });
+
+  for (const [role, text] of DOORS) {
+    const name = /control\.(\w+)/.exec(text('1', { points: [{ num: 1, account: 1, purse: 1, channel: 1 }] }))[1];
+    const refuses = (set, statement) => assert.rejects(as(clients.get(role), set, (c) => c.query(statement)), refused('42501'));
+
+    test(`${name} is shut without a company, with NULL, and for another one`, async () => {
+      for (const set of [null, '']) await refuses(set, text(here.company, here));
+      await refuses(here.company, text('null::integer', here));
+      await refuses(here.company, text(there.company, there));
+    });
+
+    test(`${name} is for ${role} alone`, async () => {
+      const allowed = { submit_request: ['penstock_api', 'penstock_control'] }[name] ?? [role];
+      for (const [user, client] of clients) {
+        if (allowed.includes(user)) continue;
+        await assert.rejects(as(client, here.company, (c) => c.query(text(here.company, here))), refused('42501'));
+      }
+    });
+  }
+
+  test("another company's points, purses and channels are nobody's", async () => {
+    const c = clients.get('penstock_control');
+    const one = async (text) => Object.values((await as(c, here.company, (client) => rows(client, text)))[0] ?? { none: null })[0];
+    assert.equal(await one(`select control.open_point(${here.company}, ${point(there).num}, now())`), false);
+    assert.equal(await one(`select control.open_point(${here.company}, ${point(here).num}, now())`), true);
+    assert.equal(await one(`select control.point_of_channel(${here.company}, ${point(there).channel}, now())`), null);
+    assert.equal(await one(`select control.point_of_channel(${here.company}, ${point(here).channel}, now())`), point(here).num);
+    assert.equal(await one(`select control.points_of_purse(${here.company}, ${point(there).account}, ${point(there).purse}, now())`), null);
+    assert.equal(await one(`select control.refusal_of(control.facts_of(${here.company}, ${point(there).num}, 'operator', null, null, null, now()))`), 'missing_facts');
+    await assert.rejects(as(api, here.company, (client) => client.query(`select control.submit_request(${here.company}, ${uuid()}, ${point(there).num}, 'off', 'operator:1', 'x', null, now())`)), (error) => ['42501', 'P0002'].includes(error.code));
   });
 });
 
