@@ -48,9 +48,9 @@ from unnest($3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::
 update payments.payment_order o
 set state = w.state, version = o.version + 1, channel_id = coalesce(w.channel_id, o.channel_id), happened_at = w.happened_at,
     is_time_doubtful = w.is_doubtful, has_foreign_refund = o.has_foreign_refund or w.has_foreign_refund,
-    credited_at = case when w.is_credited then $2 else o.credited_at end,
-    closed_at = case when w.state = 'closed' then $2 else o.closed_at end,
-    next_query_at = case when w.state = 'closed' then $2 + interval '26 hours' end
+    credited_at = case when w.is_credited then $2::timestamptz else o.credited_at end,
+    closed_at = case when w.state = 'closed' then $2::timestamptz else o.closed_at end,
+    next_query_at = case when w.state = 'closed' then $2::timestamptz + interval '26 hours' end
 from unnest($3::bigint[], $4::text[], $5::text[], $6::timestamptz[], $7::boolean[], $8::boolean[], $9::boolean[])
     as w (num, state, channel_id, happened_at, is_doubtful, has_foreign_refund, is_credited)
 where o.company_id = $1 and o.num = w.num;
@@ -64,8 +64,9 @@ where o.company_id = $1 and o.num = w.num and (o.next_query_at is not null or w.
 -- name: refunds_settle
 update payments.refund r
 set state = w.state, version = r.version + 1, channel_id = coalesce(w.channel_id, r.channel_id), step = 0,
-    ended_at = case when w.is_final then $2 end,
-    next_query_at = case when w.is_final then null when w.state = 'abnormal' then $2 + interval '1 hour' else greatest(coalesce(r.next_query_at, $2), $2 + interval '1 minute') end
+    ended_at = case when w.is_final then $2::timestamptz end,
+    next_query_at = case when w.is_final then null when w.state = 'abnormal' then $2::timestamptz + interval '1 hour'
+                         else greatest(coalesce(r.next_query_at, $2::timestamptz), $2::timestamptz + interval '1 minute') end
 from unnest($3::bigint[], $4::text[], $5::text[], $6::boolean[]) as w (num, state, channel_id, is_final)
 where r.company_id = $1 and r.num = w.num;
 

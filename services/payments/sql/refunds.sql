@@ -19,7 +19,7 @@ select billing.lock_purse($1, $2);
 -- name: refund_add
 insert into payments.refund (company_id, id, number, order_num, amount_micro, currency, reason, requested_by, state, reserve_transfer_id,
                              created_at, next_query_at, last_code, ended_at)
-values ($1, $2, replace($2::text, '-', ''), $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, case when $8 = 'refused' then $10::timestamptz end)
+values ($1, $2::uuid, replace(($2::uuid)::text, '-', ''), $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, case when $8 = 'refused' then $10::timestamptz end)
 on conflict on constraint refund_company_id_id_uq do nothing
 returning num;
 

@@ -11,6 +11,7 @@ import { ROOT, startStack } from '../../support/stack.mjs';
 const FOLDERS = [
   { folder: 'services/ingest/sql', all: ['penstock_ingest'] },
   { folder: 'services/billing/sql', all: ['penstock_billing'] },
+  { folder: 'services/payments/sql', all: ['penstock_payments'] },
   { folder: 'services/control/sql', all: ['penstock_control'] },
   { folder: 'services/alerts/sql', all: ['penstock_alerts'] },
   { folder: 'services/api/sql', any: ['penstock_api', 'penstock_api_worker'] },
@@ -31,7 +32,7 @@ const FOLDERS = [
     ],
   },
 ];
-const SCHEMA_OF = { penstock_control: 'control', penstock_alerts: 'alerts', penstock_ingest: 'ingest', penstock_billing: 'billing', penstock_api: 'api', penstock_api_worker: 'api' };
+const SCHEMA_OF = { penstock_payments: 'payments', penstock_control: 'control', penstock_alerts: 'alerts', penstock_ingest: 'ingest', penstock_billing: 'billing', penstock_api: 'api', penstock_api_worker: 'api' };
 
 // The same reading of a file as cmake/embed_sql.awk.
 function parse(file, content) {

@@ -11,7 +11,7 @@ before(async () => {
   site = await Site.start();
   shop = await site.company('shop', { accounts: 40 });
 });
-after(() => site?.stop());
+after(() => { if (process.env.PAY_LOG) console.log(site.payments.tail().slice(-3000)); return site?.stop(); });
 
 let next = 0;
 async function paidOrder(amount = 50n * YUAN) {
