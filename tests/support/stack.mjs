@@ -239,6 +239,7 @@ export class Stack {
     if (name === 'ingest') {
       listen.PENSTOCK_INGEST_HTTP_LISTEN = `127.0.0.1:${(ports.http = await freePort())}`;
       listen.PENSTOCK_INGEST_TCP_LISTEN = `127.0.0.1:${(ports.tcp = await freePort())}`;
+      listen.PENSTOCK_INGEST_DRAIN_S = '0';
     }
     if (name === 'payments') {
       listen.PENSTOCK_PAYMENTS_LISTEN = `127.0.0.1:${(ports.http = await freePort())}`;

@@ -254,12 +254,26 @@ static void wait_for_end(service *self) {
     }
 }
 
+static void wait_until_drained(service *self) {
+    sigset_t asked;
+    sigemptyset(&asked);
+    sigaddset(&asked, SIGTERM);
+    sigaddset(&asked, SIGINT);
+    const struct timespec patience = {.tv_nsec = 20 * 1000 * 1000};
+    while (!atomic_load(&self->has_failed) && !self->def->is_drained(self)) {
+        if (sigtimedwait(&asked, NULL, &patience) <= 0) continue;
+        LOG_INFO("asked to stop once more: not waiting any longer");
+        return;
+    }
+}
+
 static int shut_down(service *self) {
     LOG_INFO("stopping");
     atomic_store(&self->is_started, false);
     int64_t delay_ms = settings_int(self->settings, "PENSTOCK_DRAIN_DELAY_MS");
     if (delay_ms > 0 && !atomic_load(&self->has_failed)) usleep((useconds_t)(delay_ms * 1000));
     if (self->def->drain) self->def->drain(self);
+    if (self->def->is_drained) wait_until_drained(self);
     begin_stopping(self);
     if (!join_threads(self)) _exit(EXIT_FAILURE);
     if (self->def->stop) self->def->stop(self);

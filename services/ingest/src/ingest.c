@@ -43,6 +43,12 @@ static const setting SETTINGS[] = {{.name = "PENSTOCK_INGEST_HTTP_LISTEN",
                                     .min = 1,
                                     .max = 86400,
                                     .help = "Seconds beyond two intervals until a silent meter is lost."},
+                                   {.name = "PENSTOCK_INGEST_DRAIN_S",
+                                    .kind = SETTING_INT,
+                                    .fallback = "30",
+                                    .min = 0,
+                                    .max = 600,
+                                    .help = "Seconds over which links are closed when the service is asked to stop."},
                                    {.name = "PENSTOCK_INGEST_RELAY_WAIT_S",
                                     .kind = SETTING_INT,
                                     .fallback = "10",
@@ -118,6 +124,13 @@ static void drain(service *svc) {
     for (size_t i = 0; i < link_count(); i++) link_at(i)->drain(app, i);
 }
 
+static bool is_drained(service *svc) {
+    ingest *app = service_state(svc);
+    for (size_t i = 0; i < link_count(); i++)
+        if (link_at(i)->is_drained && !link_at(i)->is_drained(app, i)) return false;
+    return true;
+}
+
 static void stop(service *svc) {
     ingest *app = service_state(svc);
     for (size_t i = 0; i < link_count(); i++) link_at(i)->stop(app, i);
@@ -141,4 +154,5 @@ const service_def INGEST_SERVICE = {.name = "ingest",
                                     .checks = CHECKS,
                                     .start = start,
                                     .drain = drain,
+                                    .is_drained = is_drained,
                                     .stop = stop};

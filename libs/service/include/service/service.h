@@ -66,7 +66,10 @@ typedef struct service_def {
     // Opens what it needs and spawns its threads; fills a fault on refusal.
     err_t (*start)(service *svc, fault *out_fault);
     void (*drain)(service *svc);  // stop taking new work; may be NULL; must return quickly
-    void (*stop)(service *svc);   // after all spawned threads have ended; may be NULL
+    // Asked many times a second behind drain, while all threads still work, until it is true or a second signal comes:
+    // what was taken is brought to its end. May be NULL; bounds itself.
+    bool (*is_drained)(service *svc);
+    void (*stop)(service *svc);  // after all spawned threads have ended; may be NULL
 } service_def;
 
 int service_main(const service_def *def, int argc, char **argv);

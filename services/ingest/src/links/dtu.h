@@ -8,6 +8,7 @@
 #include <event2/event.h>
 #include <event2/listener.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "links/link.h"
 #include "protocols/dlt645.h"
@@ -108,6 +109,7 @@ struct dtu_link {
     int64_t heard_ms;  // monotonic
     int64_t told_ms;   // when the session was last said to be alive
     int64_t heartbeat_ms;
+    bool is_leaving;  // ends with its turn: this replica drains
 
     dlt645_scanner scanner;
     bus_state bus;
@@ -140,6 +142,10 @@ struct dtu {
     int64_t relay_wait_ms, valve_wait_ms;
     uint64_t next_id;
     bool is_draining;  // guarded
+    int64_t drain_ms;
+    int64_t drain_from_ms;  // monotonic; 0: not yet
+    size_t drain_links;     // that were up when it began
+    atomic_bool has_drained;
     struct {
         metric *connected, *refused, *requests, *answers, *timeouts, *mismatches, *skipped_bytes, *echoes, *bad_frames, *unjournaled;
         metric *skipped;
@@ -150,6 +156,9 @@ struct dtu {
 void dtu_link_close(dtu_link *self, const char *why);
 void dtu_after(struct event *timer, int64_t ms);
 int64_t dtu_random_below(int64_t bound);
+
+// dtu_drain.c: no newcomers, and the links that are up end one after the other.
+void dtu_drain_tick(dtu *self, int64_t now_ms);
 
 // dtu_bus.c
 void dtu_bus_start(dtu_link *self);  // the link is up

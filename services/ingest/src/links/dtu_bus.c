@@ -127,6 +127,10 @@ static size_t next_in_turn(dtu_link *self) {
 static void take_turn(dtu_link *self) {
     self->bus = BUS_IDLE;
     if (self->state != LINK_UP) return;
+    if (self->is_leaving) {
+        dtu_link_close(self, "this replica stops");
+        return;
+    }
     refresh_plan(self);
     if (self->state != LINK_UP || dtu_order_take_turn(self)) return;
     size_t first = next_in_turn(self);

@@ -349,11 +349,8 @@ static void on_tick(evutil_socket_t fd, short what, void *context) {
     dtu *self = context;
     int64_t now_ms = clock_monotonic_ms();
     for (size_t i = 0; i < self->links.len; i++) tick_link(self->links.items[i], now_ms);
+    if (must_drain(self)) dtu_drain_tick(self, now_ms);
     reap(self);
-    if (must_drain(self) && self->listener) {
-        evconnlistener_free(self->listener);
-        self->listener = NULL;
-    }
     if (service_is_stopping(self->app->svc)) event_base_loopbreak(self->base);
 }
 
@@ -434,6 +431,7 @@ static err_t start(ingest *app, size_t index, fault *out_fault) {
     self->app = app;
     self->index = index;
     self->links_max = (size_t)settings_int(set, "PENSTOCK_INGEST_LINKS_MAX");
+    self->drain_ms = settings_int(set, "PENSTOCK_INGEST_DRAIN_S") * SECOND_MS;
     self->relay_wait_ms = settings_int(set, "PENSTOCK_INGEST_RELAY_WAIT_S") * SECOND_MS;
     self->valve_wait_ms = settings_int(set, "PENSTOCK_INGEST_VALVE_WAIT_S") * SECOND_MS;
     pthread_mutex_init(&self->lock, NULL);
@@ -460,6 +458,11 @@ static void drain(ingest *app, size_t index) {
     pthread_mutex_unlock(&self->lock);
 }
 
+static bool is_drained(ingest *app, size_t index) {
+    const dtu *self = app->links[index];
+    return !self || atomic_load(&self->has_drained);
+}
+
 static void stop(ingest *app, size_t index) {
     dtu *self = app->links[index];
     if (!self) return;
@@ -482,6 +485,7 @@ const ingest_link *dtu_tcp_link(void) {
     static const ingest_link SELF = {.name = "dtu_tcp",
                                      .start = start,
                                      .drain = drain,
+                                     .is_drained = is_drained,
                                      .stop = stop,
                                      .take_order = take_handed_order,
                                      .order_claimed = order_claimed,

@@ -10,6 +10,8 @@ typedef struct ingest_link {
     err_t (*start)(ingest *app, size_t index, fault *out_fault);
     // No new work; answers what is in flight within a few seconds.
     void (*drain)(ingest *app, size_t index);
+    // Behind drain: nothing is left to wait for. May be NULL; bounds itself.
+    bool (*is_drained)(ingest *app, size_t index);
     void (*stop)(ingest *app, size_t index);  // frees; also after a start that failed or never was
     // Something to do with a meter. True: this link has the gateway's session of the order's epoch, and will end it by
     // dispatcher_result, once. NULL: it has no way down.
