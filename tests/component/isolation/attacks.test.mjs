@@ -64,7 +64,7 @@ describe('every table, whatever it will be called', () => {
         const values = table.columns.map(({ name, type }) => {
           if (name === 'company_id') return company;
           if (['num', 'id', 'usage_point_num', 'event_id'].includes(name) && type === 'int8') return serial++;
-          if (['code', 'registration', 'key_id'].includes(name)) return `canary-${company}-${serial++}`;
+          if (['code', 'registration', 'key_id', 'receipt_path'].includes(name)) return `canary-${company}-${serial++}`;
           const made = MADE_UP[type];
           assert.notEqual(made, undefined, `${table.name}.${name} is of an unknown type ${type}`);
           return typeof made === 'function' ? made() : made;
