@@ -32,18 +32,8 @@ const int64_t *step_edges_of(const tariff *self, const rating_holder *holder, ti
     return room;
 }
 
-// A division by a constant costs a tenth of one by a variable.
-static inline int64_t beyond_whole(int64_t milli, int64_t unit_milli) {
-    if (unit_milli == 1000) return milli % 1000;
-    if (unit_milli == 100) return milli % 100;
-    return milli % unit_milli;
-}
-
-static inline int64_t round_quantity(const compiled_line *line, int64_t milli) {
-    if (line->quantity_unit_milli == 0) return milli;
-    int64_t rest = beyond_whole(milli, line->quantity_unit_milli);
-    if (rest == 0 || line->quantity_mode == ROUNDING_TRUNCATE) return milli - rest;
-    return (int64_t)round_divide(milli, line->quantity_unit_milli, line->quantity_mode) * line->quantity_unit_milli;
+static int64_t round_quantity(const compiled_line *line, int64_t milli) {
+    return line->quantity_unit_milli == 0 ? milli : round_to_unit(milli, line->quantity_unit_milli, line->quantity_mode);
 }
 
 static uint32_t volume_tier(const window_pricing *self, const compiled_line *line) {
@@ -199,7 +189,7 @@ bool price_lines(const window_pricing *self, int128 amounts[TARIFF_LINES_MAX]) {
 
 // What rounding quantities adds to the price of a row as it is: where a cumulative quantity is not whole, the difference
 // moves between its step and the next used one.
-int128 price_row_difference(const compiled_line *line, const int64_t *used, const int64_t *weights, uint32_t steps) {
+static int128 row_difference(const compiled_line *line, const int64_t *used, const int64_t *weights, uint32_t steps) {
     int64_t cumulative = 0, before = 0;
     int128 sum = 0;
     for (size_t step = 0; step < steps; step++) {
@@ -218,11 +208,11 @@ static int128 rounding_difference(const rating_state *state, const compiled_line
         int64_t total[RATING_STEPS_MAX];
         for (size_t step = 0; step < steps; step++) total[step] = 0;
         for (size_t cell = 0; cell < (size_t)state->periods * steps; cell++) total[cell % steps] += state->used_milli[cell];
-        return price_row_difference(line, total, line->unit_weights, steps);
+        return row_difference(line, total, line->unit_weights, steps);
     }
     int128 sum = 0;
     for (size_t at = 0; at < (size_t)state->periods * steps; at += steps)
-        sum += price_row_difference(line, &state->used_milli[at], &line->unit_weights[at], steps);
+        sum += row_difference(line, &state->used_milli[at], &line->unit_weights[at], steps);
     return sum;
 }
 

@@ -23,8 +23,12 @@ typedef struct window_pricing {
 
 // To micro-units, as the tariff rounds a whole price; false when it does not fit.
 bool price_round(const tariff *tariff, exact_price price, money_micro *out_micro);
-// What a line's rounding of quantities adds to the price of one row of the matrix, or of the row of totals.
-int128 price_row_difference(const compiled_line *line, const int64_t *used, const int64_t *weights, uint32_t steps);
+// A quantity in whole units of a quantity_rounding. A division by a constant costs a tenth of one by a variable.
+static inline int64_t round_to_unit(int64_t milli, int64_t unit_milli, rounding_mode mode) {
+    int64_t rest = unit_milli == 1000 ? milli % 1000 : unit_milli == 100 ? milli % 100 : milli % unit_milli;
+    if (rest == 0 || mode == ROUNDING_TRUNCATE) return milli - rest;
+    return (int64_t)round_divide(milli, unit_milli, mode) * unit_milli;
+}
 
 // Of each line, exact (with the extra decimals). False when one passes AMOUNT_LIMIT.
 bool price_lines(const window_pricing *self, int128 amounts[TARIFF_LINES_MAX]);

@@ -14,22 +14,36 @@ static bool is_usual(const tariff *self, const rating_state *state, const rating
     return !self->accrues_days || state->accrued.days_until >= in->to;
 }
 
-static int128 total_difference(const rating_state *state, const compiled_line *line) {
-    int64_t total[RATING_STEPS_MAX] = {0};
-    for (size_t cell = 0; cell < (size_t)state->periods * state->steps; cell++) total[cell % state->steps] += state->used_milli[cell];
-    return price_row_difference(line, total, line->unit_weights, state->steps);
+// What a row's rounding adds when its last used step grows: the cumulative quantity there is rounded anew. False where
+// later steps are used: then those differences move too.
+static bool grow_row(const rounded_line *line, const int64_t *used, uint32_t steps, uint32_t step, int64_t quantity, int64_t weight,
+                     int128 *in_out_price) {
+    int64_t cumulative = 0;
+    for (uint32_t i = 0; i <= step; i++) cumulative += used[i];
+    for (uint32_t i = step + 1; i < steps; i++)
+        if (used[i] != 0) return false;
+    int64_t grown = round_to_unit(cumulative + quantity, line->unit_milli, line->mode) -
+                    round_to_unit(cumulative, line->unit_milli, line->mode) - quantity;
+    *in_out_price += (int128)grown * weight;
+    return true;
 }
 
-// What the rounding of quantities adds on the rows that a cell belongs to.
-static int128 differences_at(const tariff *self, const rating_state *state, uint32_t period) {
-    int128 sum = 0;
-    size_t row = (size_t)period * state->steps;
+static bool grow_rounded(const tariff *self, const rating_state *state, uint32_t period, uint32_t step, int64_t quantity,
+                         int128 *in_out_price) {
+    uint32_t steps = state->steps;
     for (uint32_t i = 0; i < self->rounded_count; i++) {
-        const compiled_line *line = &self->lines[self->rounded[i]];
-        sum += line->over_total ? total_difference(state, line)
-                                : price_row_difference(line, &state->used_milli[row], &line->unit_weights[row], state->steps);
+        const rounded_line *line = &self->rounded[i];
+        const int64_t *used = &state->used_milli[(size_t)period * steps];
+        size_t row = line->over_total ? 0 : period;
+        int64_t total[RATING_STEPS_MAX];
+        if (line->over_total) {
+            for (uint32_t k = 0; k < steps; k++) total[k] = 0;
+            for (size_t cell = 0; cell < (size_t)state->periods * steps; cell++) total[cell % steps] += state->used_milli[cell];
+            used = total;
+        }
+        if (!grow_row(line, used, steps, step, quantity, line->unit_weights[row * steps + step], in_out_price)) return false;
     }
-    return sum;
+    return true;
 }
 
 // The step that holds the whole quantity; false where it ends in another than it begins in.
@@ -53,12 +67,7 @@ bool quick_charge(const tariff *self, rating_cache *cache, rating_state *state, 
     size_t cell = (size_t)period * state->steps + step;
     exact_price price = {state->priced, state->priced_rest};
     price.amount.value += (int128)in->quantity_milli * self->narrow_weights[cell];
-    if (self->has_rounded_quantities) {
-        price.amount.value -= differences_at(self, state, period);
-        state->used_milli[cell] += in->quantity_milli;
-        price.amount.value += differences_at(self, state, period);
-        state->used_milli[cell] -= in->quantity_milli;
-    }
+    if (!grow_rounded(self, state, period, step, in->quantity_milli, &price.amount.value)) return false;
     money_micro charged, difference;
     if (!price_round(self, price, &charged) || !money_subtract(charged, state->charged_micro, &difference)) return false;
     state->used_milli[cell] += in->quantity_milli;

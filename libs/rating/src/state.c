@@ -22,6 +22,12 @@ void rating_state_init(rating_state *self) {
     self->used_milli[0] = 0;
 }
 
+size_t rating_state_room(const tariff *self) {
+    if (self->tier_kind == TIER_KIND_VOLUME) return sizeof(rating_state);
+    size_t bytes = offsetof(rating_state, used_milli) + (size_t)self->periods * self->steps * sizeof(int64_t);
+    return (bytes + _Alignof(rating_state) - 1) / _Alignof(rating_state) * _Alignof(rating_state);
+}
+
 void rating_state_hand_over(rating_state *self) {
     rating_accrued clocks = self->accrued;
     rating_state_init(self);

@@ -537,6 +537,15 @@ static bool weigh_rounded_lines(tariff *out) {
     return true;
 }
 
+static void gather_rounded_lines(tariff *out) {
+    for (size_t i = 0; i < out->line_count; i++) {
+        const compiled_line *line = &out->lines[i];
+        if (line->quantity_unit_milli == 0) continue;
+        out->rounded[out->rounded_count++] =
+            (rounded_line){line->quantity_unit_milli, line->unit_weights, line->quantity_mode, line->over_total};
+    }
+}
+
 // The prices that do not depend on quantities; exact.
 static bool compile_unit_prices(tariff *out) {
     int128 one = power_of_ten(out->exact_scale - MONEY_SCALE);
@@ -577,11 +586,10 @@ static err_t compile_weights(compilation *c) {
         out->narrow_weights[at] = fits ? (int64_t)narrow : 0;
         if (column < cells && !fits) out->is_narrow = false;
     }
-    for (size_t i = 0; i < out->line_count; i++)
-        if (out->lines[i].quantity_unit_milli > 0) out->rounded[out->rounded_count++] = (uint8_t)i;
-    out->has_rounded_quantities = out->rounded_count > 0;
+    for (size_t i = 0; i < out->line_count; i++) out->has_rounded_quantities |= out->lines[i].quantity_unit_milli > 0;
     out->is_linear = out->tier_kind == TIER_KIND_GRADUATED || !out->has_rounded_quantities;
     if (!weigh_rounded_lines(out)) return REFUSE(c, "/lines", "prices and rates multiply to too much");
+    gather_rounded_lines(out);
     out->is_simple = out->is_linear && !out->has_rounded_quantities && !out->has_closing_lines && out->tier_kind == TIER_KIND_GRADUATED &&
                      out->shares == 1 && !out->accrues_windows && !out->accrues_days;
     out->is_incremental = out->is_linear && out->is_narrow && out->tier_kind == TIER_KIND_GRADUATED && !out->rounds_each_line &&

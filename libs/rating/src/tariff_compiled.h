@@ -73,8 +73,37 @@ typedef struct compiled_line {
     } factors[TARIFF_POWER_FACTORS_MAX];  // rising
 } compiled_line;
 
+// How a line rounds quantities, once more and close together: what is looked at with each reading.
+typedef struct rounded_line {
+    int64_t unit_milli;
+    const int64_t *unit_weights;  // borrowed from the line
+    rounding_mode mode;
+    bool over_total;
+} rounded_line;
+
 struct tariff {
+    // What each reading looks at comes first: with a thousand tariffs at work it is the memory of these that counts.
     uint64_t version;
+    uint32_t periods;
+    uint32_t steps;       // tiers cut where a free quantity ends; VOLUME: only the latter
+    bool is_incremental;  // what an interval adds to one cell can be added to the price as it stood
+    bool is_personal;     // edges depend on the holder
+    bool accrues_windows;
+    bool accrues_days;
+    int32_t exact_scale;  // exact amounts count 10^-exact_scale / shares of the currency
+    int64_t quantity_limit_milli;
+    uint64_t band_fingerprint;  // of all that decides which period holds when; not 0
+    int64_t bucket_offset_ms;   // so that a bucket of 24 h is a local day wherever the offset is the usual one
+    size_t row_count;           // 0: one period at all times
+    int64_t *narrow_weights;    // see weights
+    rounding_mode rounding;
+    int32_t rounding_scale;
+    int128 plain_divisor;   // from exact_scale alone, without shares, to rounding_scale
+    int64_t rounding_step;  // from rounding_scale to micro-units
+    uint32_t rounded_count;
+    int64_t step_upper[RATING_STEPS_MAX];  // the last is INT64_MAX
+    rounded_line rounded[TARIFF_LINES_MAX];
+
     char code[TARIFF_NAME_MAX + 1];
     currency currency;
     char unit[8];
@@ -83,24 +112,17 @@ struct tariff {
     const day_calendar *calendar;
     tariff_use use;
 
-    uint32_t periods;
     char period_names[TARIFF_PERIODS_MAX][TARIFF_NAME_MAX + 1];
-    size_t row_count;  // 0: one period at all times
     compiled_row *rows;
     size_t flag_count;
     compiled_flag *flags;
-    uint64_t band_fingerprint;  // of all that decides which period holds when; not 0
-    int64_t bucket_offset_ms;   // so that a bucket of 24 h is a local day wherever the offset is the usual one
 
     window_rule over;
     tier_kind tier_kind;
     uint32_t tiers;
-    uint32_t steps;                        // tiers cut where a free quantity ends; VOLUME: only the latter
-    int64_t step_upper[RATING_STEPS_MAX];  // the last is INT64_MAX
     uint32_t tier_of_step[RATING_STEPS_MAX];
     bool ends_tier[RATING_STEPS_MAX];      // the step ends where its tier does, not where a free quantity does
     int64_t tier_upper[TARIFF_TIERS_MAX];  // the last is INT64_MAX
-    bool is_personal;                      // edges depend on the holder
     bool prorates_opening;
     int64_t per_head_milli[TARIFF_TIERS_MAX];
     int32_t heads_above[TARIFF_TIERS_MAX];
@@ -109,21 +131,14 @@ struct tariff {
     compiled_line lines[TARIFF_LINES_MAX];
     size_t order[TARIFF_LINES_MAX];  // every line behind those it builds on
 
-    // Exact amounts count 10^-exact_scale / shares of the currency.
-    int32_t exact_scale;
     int32_t rate_scale;
     unsigned __int128 rate_inverse;  // of 5^rate_scale modulo 2^128
     int32_t shares;                  // RATING_SHARES where a fixed line is shared by day, else 1
     int128 product_lift;             // from price times quantity to exact
-    bool accrues_windows;
-    bool accrues_days;
-    bool is_linear;  // while open, the price is cells, counters and rounding differences times weights; else lines are
-                     // priced one by one
+    bool is_linear;                  // while open, the price is cells, counters and rounding differences times weights; else lines are
+                                     // priced one by one
     bool has_rounded_quantities;
-    uint32_t rounded_count;
-    uint8_t rounded[TARIFF_LINES_MAX];  // the lines that round quantities
-    bool is_simple;                     // linear, graduated and nothing accrues: below the quantity limit no price can fail
-    bool is_incremental;                // what an interval adds to one cell can be added to the price as it stood
+    bool is_simple;  // linear, graduated and nothing accrues: below the quantity limit no price can fail
     bool has_closing_lines;
     bool has_minimum;    // then shares are RATING_SHARES, so that any carried price can be counted exactly
     bool needs_closing;  // a demand or power-factor line
@@ -131,17 +146,11 @@ struct tariff {
 
     // Price of one milli-unit in each cell, then of one count, for all lines together: [plane][cells + ACCRUAL_COUNT].
     // A plane is a tier of a volume tariff; graduated tiers have one.
-    bool is_narrow;  // the weights of cells, without shares, fit 64 bits
-    int64_t *narrow_weights;
     int128 *weights;
-    int64_t quantity_limit_milli;
+    bool is_narrow;  // the weights of cells, without shares, fit 64 bits: narrow_weights
 
-    rounding_mode rounding;
-    int32_t rounding_scale;
     bool rounds_each_line;
     int128 rounding_divisor;  // from exact to rounding_scale
-    int128 plain_divisor;     // the same from exact_scale alone, without shares
-    int64_t rounding_step;    // from rounding_scale to micro-units
 };
 
 // The row that decides a local day. Compilation has proven that there is one.

@@ -68,6 +68,10 @@ typedef struct rating_state {
 } rating_state;
 
 void rating_state_init(rating_state *self);  // a new account
+// For many states in memory: so many bytes from the beginning of a state, zeroed for a new account and aligned like one,
+// are all that rating_charge without a trace and rating_state_pack touch, under tariffs of no greater room. Never copy
+// such a state as a whole.
+size_t rating_state_room(const tariff *tariff);
 // The next account at the same usage point: as rating_state_init, but no calendar window accrues fixed lines again.
 void rating_state_hand_over(rating_state *self);
 int64_t rating_state_used_milli(const rating_state *self);  // tier position in the window
