@@ -203,3 +203,50 @@ select count(*), count(*) filter (where credit_micro <> to_purse or difference_m
            filter (where credit_micro <> to_purse or difference_micro <> to_adjustment or left_over <> 0),
        coalesce(sum(credit_micro), 0)::bigint, coalesce(sum(to_purse), 0)::bigint
 from compared
+
+-- name: verify_paid_orders
+-- A paid order has one credit, of its amount, into its purse; what no order paid for has none.
+with orders as (
+    select o.company_id, o.number, o.num, o.amount_micro, o.purse_num, o.currency from payments.payment_order o
+    where o.state in ('paid', 'paid_late') and ($1::integer is null or o.company_id = $1)),
+credits as (
+    select p.company_id, p.key, t.amount_micro, t.credit_num, t.currency
+    from billing.posting p cross join lateral unnest(p.transfer_ids) as u (id)
+    join billing.transfer t on t.id = u.id and t.company_id = p.company_id
+    where p.source = 'payment' and ($1::integer is null or p.company_id = $1)),
+compared as (
+    select coalesce(o.number, c.key) as number, count(o.num) as orders, count(c.key) as credits,
+           bool_and(o.amount_micro = c.amount_micro and o.purse_num = c.credit_num and o.currency = c.currency) as fits
+    from orders o full join credits c on c.company_id = o.company_id and c.key = o.number
+    group by coalesce(o.company_id, c.company_id), coalesce(o.number, c.key))
+select count(*), count(*) filter (where orders <> 1 or credits <> 1 or not fits),
+       min(format('order %s is paid %s times and credited %s times%s', number, orders, credits,
+                  case when fits then '' else ', or in another amount or purse' end))
+           filter (where orders <> 1 or credits <> 1 or not fits)
+from compared
+
+-- name: verify_clearing
+-- What a channel owes a legal entity by the ledger is what payments know: paid, less refunded and on its way, with suspense.
+with told as (
+    select o.company_id, o.legal_entity_num as entity, o.currency, o.amount_micro as amount from payments.payment_order o
+    where o.state in ('paid', 'paid_late')
+    union all
+    select o.company_id, o.legal_entity_num, r.currency, -r.amount_micro
+    from payments.refund r join payments.payment_order o on o.company_id = r.company_id and o.num = r.order_num
+    where r.state not in ('refused', 'failed')
+    union all
+    select s.company_id, s.legal_entity_num, s.currency, case when s.is_received then s.amount_micro else -s.amount_micro end
+    from payments.suspense s where s.state <> 'returned'),
+booked as (
+    select t.company_id, t.debit_num as entity, t.currency, t.amount_micro as amount from billing.transfer t where t.debit_class = 6 and t.kind <> 1
+    union all
+    select t.company_id, t.credit_num, t.currency, -t.amount_micro from billing.transfer t where t.credit_class = 6 and t.kind <> 1),
+compared as (
+    select company_id, entity, currency, sum(amount) filter (where side = 1) as told, sum(amount) filter (where side = 2) as booked
+    from (select 1 as side, * from told union all select 2, * from booked) both_sides
+    where $1::integer is null or company_id = $1
+    group by company_id, entity, currency)
+select count(*), count(*) filter (where coalesce(told, 0) <> coalesce(booked, 0)),
+       min(format('clearing of legal entity %s holds %s by the ledger and %s by its payments', entity, coalesce(booked, 0), coalesce(told, 0)))
+           filter (where coalesce(told, 0) <> coalesce(booked, 0))
+from compared

@@ -20,6 +20,8 @@ static const set_check SETS[] = {
     {"each charge has its transfer", &SQL_VERIFY_CHARGE_TRANSFERS, false},
     {"charges and transfers exist once", &SQL_VERIFY_UNIQUE_IDS, false},
     {"postings and their transfers agree", &SQL_VERIFY_POSTINGS, false},
+    {"each paid order has one credit", &SQL_VERIFY_PAID_ORDERS, false},
+    {"clearing is what payments, refunds and suspense come to", &SQL_VERIFY_CLEARING, false},
     {"closes of tier windows are posted once", &SQL_VERIFY_CLOSES, false},
     {"corrections name their base", &SQL_VERIFY_CORRECTIONS, false},
     {"readings are stored once", &SQL_VERIFY_READINGS, false},
