@@ -403,3 +403,76 @@ test('a duplicate push repeats the acknowledged readings under a new counter', a
   const last = fleet.logs.at(-1);
   assert.equal(last.acknowledged, last.sampled);
 });
+
+// ---- obeying
+
+const bcdTime = (at) => {
+  const local = new Date(at.getTime() + 8 * 3600_000);
+  return [local.getUTCSeconds(), local.getUTCMinutes(), local.getUTCHours(), local.getUTCDate(), local.getUTCMonth() + 1, local.getUTCFullYear() % 100].map((n) => parseInt(String(n), 16));
+};
+const command = (operation, { deadline = new Date(Date.now() + 300_000), password = [0x02, 0, 0, 0], operator = 7 } = {}) =>
+  frame(ADDRESS, 0x1c, [...password, operator, 0, 0, 0, operation, 0, ...bcdTime(deadline)]);
+const write = (item, value) => frame(ADDRESS, 0x14, [...id(item), 0x04, 0, 0, 0, 1, 0, 0, 0, ...value]);
+const OK = `fefefefe${frame(ADDRESS, 0x9c, []).toString('hex')}`;
+const NO = (error) => `fefefefe${frame(ADDRESS, 0xdc, [error]).toString('hex')}`;
+
+test('each control command is told with its deadline and what became of it, each movement with its cause', async (t) => {
+  const { master, link, control, truth, fleet } = await withDtu(t);
+  const asked = [];
+  const ask = async (bytes, wanted) => asked.push([(await master.ask(link, bytes, wanted.length / 2)).toString('hex'), wanted]);
+  await ask(command(0x1a, { deadline: new Date(Date.now() - 60_000) }), NO(1));
+  await ask(command(0x1a, { password: [0x02, 1, 1, 1] }), NO(4));
+  await order(control, { do: 'fault', fault: 'ignore_command', meter: ADDRESS });
+  await ask(command(0x1a), OK);
+  assert.equal((await order(control, { do: 'register', meter: ADDRESS })).relay, 'closed');
+  await order(control, { do: 'clear' });
+  await order(control, { do: 'fault', fault: 'wrong_clock', meter: ADDRESS, value: 600_000 });
+  await ask(command(0x1a), NO(1));
+  await order(control, { do: 'clear' });
+  await ask(command(0x3a), OK);
+  await ask(command(0x1a), NO(1));
+  await ask(command(0x3b), OK);
+  await ask(command(0x1a, { operator: 9 }), OK);
+  for (const [got, wanted] of asked) assert.equal(got, wanted);
+  await order(control, { do: 'fault', fault: 'lose_answer', meter: ADDRESS });
+  await assert.rejects(withDeadline(master.ask(link, command(0x1c), 16), 500, 'an answer'));
+  await order(control, { do: 'clear' });
+  assert.equal((await order(control, { do: 'register', meter: ADDRESS })).relay, 'closed');
+  await fleet.stop();
+  const told = truthOf(truth).filter((one) => one.event === 'control');
+  assert.deepEqual(told.map((one) => [one.operation, one.result, one.error]), [
+    ['1A', 'refused', 1], ['1A', 'refused', 4], ['1A', 'ignored', 0], ['1A', 'refused', 1], ['3A', 'done', 0], ['1A', 'refused', 1],
+    ['3B', 'done', 0], ['1A', 'done', 0], ['1C', 'done', 0],
+  ]);
+  assert.equal(told[7].operator, 9);
+  assert.ok(Math.abs(Date.parse(told[7].deadline) - Date.now() - 300_000) < 20_000);
+  assert.ok(Date.parse(told[3].meter_clock) - Date.parse(told[3].at) >= 599_000);
+  assert.deepEqual(truthOf(truth).filter((one) => one.event === 'relay').map((one) => [one.state, one.by]), [['open', 'command'], ['closed', 'command']]);
+});
+
+test('what a meter was told to keep, and a valve on its way, outlive the program', async (t) => {
+  const master = new Master();
+  const tcp = await master.listen();
+  const [truth, control, state] = [file('truth'), file('ctl'), file('state')];
+  const config = dtuConfig(tcp);
+  config.gateways[0].meters[0].travel_ms = 2500;
+  const args = ['--truth', truth, '--control', control, '--state', state];
+  let fleet = start(config, args);
+  t.after(async () => {
+    await fleet.killNow().catch(() => {});
+    master.stop();
+  });
+  const link = await master.link('dtu-0123456789abcdef');
+  const written = `fefefefe${frame(ADDRESS, 0x94, []).toString('hex')}`;
+  for (const [item, value] of [['04090B01', [0x00, 0x50, 0x03]], ['04FE0201', [0x02, 0x30, 0x22]]])
+    assert.equal((await master.ask(link, write(item, value), 16)).toString('hex'), written);
+  assert.equal((await master.ask(link, command(0x1a), 16)).toString('hex'), OK);
+  const moving = await master.ask(link, frame(ADDRESS, 0x11, id('04000503')), 22);
+  assert.ok(moving.includes(frame(ADDRESS, 0x91, [...id('04000503'), 0x40, 0x00])), 'told, not there yet');
+  await fleet.killNow();
+  fleet = start(config, args);
+  const again = await master.link('dtu-0123456789abcdef', 1);
+  await waitFor(async () => (await order(control, { do: 'register', meter: ADDRESS })).relay === 'open', { what: 'the valve', within_ms: 6000 });
+  assert.ok((await master.ask(again, frame(ADDRESS, 0x11, id('04090B01')), 23)).includes(frame(ADDRESS, 0x91, [...id('04090B01'), 0x00, 0x50, 0x03])));
+  assert.ok((await master.ask(again, frame(ADDRESS, 0x11, id('04FE0201')), 23)).includes(frame(ADDRESS, 0x91, [...id('04FE0201'), 0x02, 0x30, 0x22])));
+});

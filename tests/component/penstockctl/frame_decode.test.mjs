@@ -53,7 +53,15 @@ test('a control command tells operation, operator and deadline, never the passwo
   assert.equal(frames[0].operation, 'trip');
   assert.equal(frames[0].operator, '00000001');
   assert.equal(frames[0].deadline, '2026-11-20T21:30:00');
-  assert.equal(JSON.stringify(frames[0]).includes('password'), false);
+  assert.deepEqual([frames[0].level, frames[0].password], ['02', '******']);
+});
+
+test('a written parameter tells its value, never the password', async () => {
+  const { code, frames } = await decode('68 61 10 01 30 12 15 68 14 0F 34 3E 3C 37 37 AB BA CB 34 33 33 33 33 83 36 C1 16');
+  assert.equal(code, 0);
+  assert.deepEqual([frames[0].kind, frames[0].level, frames[0].password, frames[0].operator], ['write', '04', '******', '00000001']);
+  assert.deepEqual(frames[0].values, [{ name: 'overload_power', value: '3.5000', unit: 'kW' }]);
+  assert.doesNotMatch(JSON.stringify(frames), /78 ?87 ?98|98 ?87 ?78/);
 });
 
 test('garbage between frames is skipped and told', async () => {
