@@ -159,6 +159,18 @@ describe('companies and scopes', () => {
     '/api/v1/properties/{id}/board': 'property', '/api/v1/rooms/{id}': 'room', '/api/v1/usage-points/{id}/today': 'usagePoint',
     '/api/v1/usage-points/{id}/charges': 'usagePoint', '/api/v1/charges/{id}/explanation': 'charge', '/api/v1/usage-points/{id}/read-now': 'usagePoint',
     '/api/v1/read-requests/{id}': 'readRequest', '/api/v1/accounts/{id}/thresholds': 'account',
+    '/api/v1/accounts/{id}/statement': 'account', '/api/v1/accounts/{id}/sales': 'account', '/api/v1/accounts/{id}/refunds': 'account',
+    '/api/v1/accounts/{id}/adjustments': 'account', '/api/v1/accounts/{id}/preset-credits': 'account', '/api/v1/accounts/{id}/zeroing': 'account',
+    '/api/v1/sales/{id}': 'sale', '/api/v1/sales/{id}/reversal': 'sale', '/api/v1/sales/{id}/decision': 'sale', '/api/v1/sales/{id}/receipt': 'sale',
+    '/api/v1/bulk-sales/{id}': 'bulkSale', '/api/v1/bulk-sales/{id}/confirmation': 'bulkSale',
+  };
+  // A body that would be right, so that nothing but the id can be wrong.
+  const MONEY = { purpose: 'electricity', amount: '1.00' };
+  const BODIES = {
+    '/api/v1/accounts/{id}/sales': { ...MONEY, method: 'cash' }, '/api/v1/accounts/{id}/refunds': { ...MONEY, method: 'cash', reason: 'attack' },
+    '/api/v1/accounts/{id}/adjustments': { ...MONEY, reason: 'attack' }, '/api/v1/accounts/{id}/preset-credits': { ...MONEY, reason: 'attack' },
+    '/api/v1/accounts/{id}/zeroing': { purpose: 'electricity', reason: 'attack' }, '/api/v1/sales/{id}/reversal': { reason: 'attack' },
+    '/api/v1/sales/{id}/decision': { decision: 'approve' },
   };
   const METHODS = ['get', 'post', 'put', 'patch', 'delete'];
   const EXTRA = {
@@ -169,6 +181,9 @@ describe('companies and scopes', () => {
   test("every route answers another company's ids as it answers ids that never were", async () => {
     const theirs = await idsOf('xuefu');
     theirs.readRequest = (await stranger.readNow(await askablePoint('xuefu'))).data.id;
+    const post = (path, body) => stranger.post(path, body, { 'idempotency-key': randomBytes(8).toString('hex') });
+    theirs.sale = (await post(`/api/v1/accounts/${theirs.account}/sales`, { ...MONEY, method: 'cash' })).data.id;
+    theirs.bulkSale = (await post('/api/v1/bulk-sales', { property: theirs.property, file_name: 'theirs', csv: 'account,purpose,amount,reference\nx,electricity,1,' })).data.id;
     const before = await stack.value('select sum(version) from core.purse');
     let attacked = 0;
     for (const [template, operations] of Object.entries(contract.paths)) {
@@ -176,7 +191,7 @@ describe('companies and scopes', () => {
       const kind = KIND[template];
       assert.ok(kind, `${template} is not attacked yet`);
       for (const method of METHODS.filter((each) => operations[each])) {
-        const ask = (id) => manager.ask(method.toUpperCase(), template.replace('{id}', encodeURIComponent(id)), EXTRA[method]);
+        const ask = (id) => manager.ask(method.toUpperCase(), template.replace('{id}', encodeURIComponent(id)), { ...EXTRA[method], ...(BODIES[template] && method === 'post' ? { body: BODIES[template] } : {}) });
         const [attack, unknown] = [await ask(theirs[kind]), await ask(kind === 'charge' ? '123456' : randomUUID())];
         assertProblem(attack, 404, 'not-found');
         assert.deepEqual({ ...attack.data, instance: '' }, { ...unknown.data, instance: '' }, template);
@@ -187,7 +202,7 @@ describe('companies and scopes', () => {
         attacked++;
       }
     }
-    assert.equal(attacked, Object.keys(KIND).length + 1);
+    assert.equal(attacked, Object.keys(KIND).length + 1); // one has two methods
     assert.equal(await stack.value('select sum(version) from core.purse'), before, 'nothing changed');
     for (const query of [`/api/v1/overview?property=${theirs.property}`, `/api/v1/events?property=${theirs.property}`]) assertProblem(await manager.get(query), 404, 'not-found');
   });
@@ -227,7 +242,7 @@ describe('companies and scopes', () => {
     } finally {
       await set(null);
     }
-    assert.deepEqual(viewer.session.permissions, ['board.view', 'room.view', 'charge.view']);
+    assert.deepEqual(viewer.session.permissions, ['board.view', 'room.view', 'charge.view', 'statement.view']);
   });
 
   test('an operator without a role may ask who he is, and nothing else', async () => {

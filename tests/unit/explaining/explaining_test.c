@@ -24,8 +24,10 @@ static void languages_take_the_same_arguments(void **state) {
         assert_true(english.len > 0 && chinese.len > 0);
         assert_true(sv_is_utf8(chinese));
         assert_int_equal(placeholders(english), placeholders(chinese));
+        // Messages to people all take the same nine arguments and use what they need; the others have no hole.
+        bool is_message = key >= TEXT_ALERT_ALARM_1_SUBJECT && key <= TEXT_ALERT_LOGIN_CODE_BODY;
         unsigned used = placeholders(english);
-        assert_int_equal(used & (used + 1), 0);  // {0} … without a hole
+        assert_true(is_message ? used < 1u << 9 : (used & (used + 1)) == 0);
     }
 }
 
