@@ -61,6 +61,16 @@ test('last values are kept per channel', async () => {
   assert.equal(Number(volts), 230100);
 });
 
+test('reactive energy and maximum demand travel with the counters, other measured values do not', async () => {
+  const before = await countJournal();
+  const at = new Date(Date.now() - 1000).toISOString();
+  const rows = [['reactive_energy_total', '12.34', 'kvarh'], ['max_demand', '9.2504', 'kW'], ['active_power_total', '3.1', 'kW']];
+  const answer = await push(service, gateway, { readings: rows.map(([register, value, unit]) => reading(other, value, { register, unit, read_at: at })) });
+  assert.equal(answer.json.accepted, 3, answer.body);
+  const journal = (await site.journal()).slice(before);
+  assert.deepEqual(journal.map((r) => [r.register, r.value]), [[7, 12340], [8, 9250400]]);
+});
+
 test('each refused reading is answered and stored with its reason, the others are taken', async () => {
   const rows = [
     [reading({ address: '999999999999' }, '1'), 'unknown_meter', '/readings/0/meter'],
