@@ -56,7 +56,7 @@ on conflict on constraint purse_num_pk do nothing
 -- Takes over changed thresholds and expired overdrafts; the level is evaluated anew at once, like a posting of zero.
 -- Purses are locked in ascending num. Answers the properties concerned.
 with wanted as (
-    select b.num, c.alarm_1_micro, c.alarm_2_micro, e.overdraft
+    select b.num, b.level, c.alarm_1_micro, c.alarm_2_micro, e.overdraft
     from core.property p
     join core.account a on a.company_id = p.company_id and a.property_num = p.num
     join core.purse c on c.company_id = a.company_id and c.account_num = a.num
@@ -65,17 +65,15 @@ with wanted as (
     where p.partition = any($1::smallint[]) and ($2::integer[] is null or p.company_id = any($2::integer[]))
       and (b.alarm_1_micro, b.alarm_2_micro, b.overdraft_micro) is distinct from (c.alarm_1_micro, c.alarm_2_micro, e.overdraft)
     order by b.num for update of b),
-old as (select b.num, b.level from billing.purse b join wanted w on w.num = b.num),
 moved as (
     update billing.purse b
     set alarm_1_micro = w.alarm_1_micro, alarm_2_micro = w.alarm_2_micro, overdraft_micro = w.overdraft, updated_at = $3,
         level = billing.credit_level(b.balance_micro, w.alarm_1_micro, w.alarm_2_micro, w.overdraft),
         level_version = b.level_version
             + (billing.credit_level(b.balance_micro, w.alarm_1_micro, w.alarm_2_micro, w.overdraft) <> b.level)::integer
-    from wanted w join old o on o.num = w.num
-    where b.num = w.num
+    from wanted w where b.num = w.num
     returning b.num, b.company_id, b.account_num, b.property_num, b.purpose, b.currency, b.balance_micro, b.level, b.level_version,
-              o.level <> b.level as has_changed),
+              w.level <> b.level as has_changed),
 told as (
     insert into billing.outbox (company_id, stream, type, subject_num, version, payload, created_at)
     select m.company_id, 'balances', 'level_changed', m.num, m.level_version,

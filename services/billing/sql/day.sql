@@ -42,5 +42,5 @@ from billing.point p
 join core.usage_point u on u.company_id = p.company_id and u.num = p.num
 join core.property o on o.company_id = u.company_id and o.num = u.property_num
 where p.partition = any($1::smallint[]) and p.day_start < $2::timestamptz - interval '26 hours'
-  and not exists (select from billing.day d where d.usage_point_num = p.num and d.day = (p.day_start at time zone o.time_zone)::date)
+  and (select d.day from billing.day d where d.usage_point_num = p.num and d.day = (p.day_start at time zone o.time_zone)::date) is null
 on conflict on constraint day_request_usage_point_num_day_pk do nothing

@@ -32,7 +32,7 @@ select i.company_id, i.run_num, i.usage_point_num, r.kind, r.from_at, i.expected
 from billing.recharge_item i
 join billing.recharge_run r on r.company_id = i.company_id and r.num = i.run_num
 where i.partition = any($1::smallint[]) and i.done_at is null and i.requested_at <= $2::timestamptz - least(i.attempts, 60) * interval '1 minute'
-  and not exists (select from billing.replay_request q where q.usage_point_num = i.usage_point_num)
+  and (select q.usage_point_num from billing.replay_request q where q.usage_point_num = i.usage_point_num) is null
 limit $3
 
 -- name: recharge_charged
