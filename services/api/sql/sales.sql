@@ -172,7 +172,7 @@ left join billing.purse b on b.company_id = pu.company_id and b.num = pu.num
 where a.company_id = (select penstock.current_company()) and a.id = $1 and ($3::bigint[] is null or a.property_num = any($3::bigint[]));
 
 -- name: statement_rows
--- All movements of purse $1 booked in [$2, $3), oldest first: each one of money, and base charges summed by local day of
+-- All movements of purse $1 booked in [$2, $3), oldest first: each one of money, and charges summed by local day of
 -- booking ($4: the property's zone); corrections are transfers of their own kind.
 select 'transfer', t.kind, t.booked_at, t.effective_at,
        (case when t.credit_class = 1 and t.credit_num = $1 then t.amount_micro else -t.amount_micro end)::bigint, 0::bigint, coalesce(t.note, ''), t.id, s.id
@@ -183,7 +183,7 @@ where t.company_id = (select penstock.current_company()) and t.booked_at >= $2 a
 union all
 select 'usage', 1::smallint, max(c.booked_at), min(c.from_at), -sum(c.amount_micro)::bigint, sum(c.quantity)::bigint, '', max(c.id), null
 from billing.charge c
-where c.company_id = (select penstock.current_company()) and c.purse_num = $1 and c.booked_at >= $2 and c.booked_at < $3 and c.kind = 0
+where c.company_id = (select penstock.current_company()) and c.purse_num = $1 and c.booked_at >= $2 and c.booked_at < $3 and c.kind <> 1
   and c.usage_point_num = any (array(select h.usage_point_num from core.usage_point_account h
                                      where h.company_id = (select penstock.current_company()) and h.purse_num = $1))
 group by (c.booked_at at time zone $4)::date
