@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 import { startStack } from '../../support/stack.mjs';
 import { sleep, waitFor } from '../../support/wait.mjs';
 import { Line, playControl } from './line.mjs';
-import { Site } from './site.mjs';
+import { Site, push, reading } from './site.mjs';
 
 let stack, site, service;
 const lines = [];
@@ -287,6 +287,23 @@ test('an overload and a heater are told by the status words of the next poll', a
   }
   await sleep(6000);
   assert.equal((await one.deviceEvents(meter, 'device_alarm')).length, 1, 'told when it rises, not at each poll');
+});
+
+test('a status word that is pushed tells a changed supply and an overload like one that is polled', async () => {
+  const gateway = await site.addPushGateway();
+  const meter = await site.addMeter(gateway, '300000000007');
+  const events = (type) => stack.query('select payload from ingest.outbox where type = $1 and subject_num = $2 order by created_at, event_id', [type, meter.channel]);
+  await waitFor(async () => (await push(service, gateway, { readings: [] })).status === 200, { what: 'the gateway is known', within_ms: 5000 });
+  for (const [word3, word4] of [['80', '32'], ['80', '32'], ['0', '0']]) {
+    const now = new Date().toISOString();
+    const answer = await push(service, gateway, {
+      readings: [reading(meter, word3, { register: 'status_word_3', unit: '', read_at: now }), reading(meter, word4, { register: 'status_word_4', unit: '', read_at: now })],
+    });
+    assert.equal(answer.status, 200, answer.body);
+    await sleep(1300);
+  }
+  assert.deepEqual((await events('supply_observed')).rows.map((row) => row.payload.state), ['off', 'on']);
+  assert.deepEqual((await events('device_alarm')).rows.map((row) => row.payload.kind), ['overload']);
 });
 
 test('light goes ahead of everything: a full bus of slow meters does not hold up a switch-on', async () => {

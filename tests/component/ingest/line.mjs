@@ -34,7 +34,7 @@ export async function playControl(stack) {
 
 export class Line {
   // `meters`: what each is, e.g. [{}, { kind: 'valve', travel_ms: 3000 }, { password: '02000001', told: '02000000' }].
-  static async create(site, meters, { connect = true, poll = 3600 } = {}) {
+  static async create(site, meters, { poll = 3600 } = {}) {
     const line = new Line();
     line.site = site;
     line.stack = site.stack;
@@ -48,11 +48,19 @@ export class Line {
       await line.stack.query('update core.meter set poll_interval_s = $2 where num = $1', [meter.num, poll]);
       line.meters.push({ ...meter, config: { address, profile: 'flat', start_wh: 5000, password: one.password ?? '02112233', travel_ms: one.travel_ms ?? 0, clock_offset_ms: one.clock_offset_ms ?? 0 } });
     }
-    line.folder = mkdtempSync(join(tmpdir(), 'line-'));
-    line.truthPath = join(line.folder, 'truth');
-    line.controlPath = join(line.folder, 'ctl');
-    line.shouldConnect = connect;
-    return line;
+    return line.#makeFiles();
+  }
+
+  // Around a gateway and meters that somebody else installed: { num, channel, address, config }.
+  static around(site, gateway, meters) {
+    return Object.assign(new Line(), { site, stack: site.stack, gateway, meters }).#makeFiles();
+  }
+
+  #makeFiles() {
+    this.folder = mkdtempSync(join(tmpdir(), 'line-'));
+    this.truthPath = join(this.folder, 'truth');
+    this.controlPath = join(this.folder, 'ctl');
+    return this;
   }
 
   // Connects the fleet's gateway to the service and waits for its session.

@@ -9,7 +9,7 @@ import { waitFor } from '../../support/wait.mjs';
 
 export const PARTITION = 7;
 
-async function seal(stack, company, place, secret) {
+export async function seal(stack, company, place, secret) {
   const key = Buffer.from((await readFile(stack.masterKeyFile, 'utf8')).trim(), 'hex');
   const nonce = randomBytes(12);
   const header = Buffer.alloc(8);
