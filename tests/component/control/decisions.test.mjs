@@ -221,7 +221,7 @@ function reasonsOf(t, at) {
 test('claims on random states: no wrong switch-off, no other refusal than the right one', async () => {
   const random = randomOf(SEED + 1);
   const order = ['already_taken', 'expired', ...(await refusals())];
-  const rounds = LONG ? 200 : 22;
+  const rounds = LONG ? 60 : 22;
   const start = Date.now() - 2 * DAY;
   const points = await makeWorld(start);
   assert.equal(points.length, COMPANIES * POINTS);
@@ -280,7 +280,7 @@ test('claims on random states: no wrong switch-off, no other refusal than the ri
     assert.equal(stored.left, 0);
   }
   await ingest.end();
-  assert.ok(claims >= (LONG ? 100_000 : 11_000), String(claims));
+  assert.ok(claims >= (LONG ? 30_000 : 11_000), String(claims));
   const unheard = ['missing_facts', 'not_allowed'];
   for (const reason of order.filter((r) => !unheard.includes(r))) assert.ok(told.get(reason) > 5, `${reason} came up ${told.get(reason) ?? 0} times`);
   assert.ok(told.get('-') > claims / 20, `only ${told.get('-')} were switched off`);

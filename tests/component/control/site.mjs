@@ -87,16 +87,17 @@ export class Site {
     }
   }
 
-  async addPoint({ balance = 10_000_000n, readAt = Date.now(), neverCut = false, shared = false, held = true } = {}) {
+  // `meter` and `channel`: of a device that is there already.
+  async addPoint({ balance = 10_000_000n, readAt = Date.now(), neverCut = false, shared = false, held = true, meter, channel } = {}) {
     const { company: c, stack } = this;
     const n = this.points.length + 1;
     const at = iso(Date.now() - 100 * DAY);
     const one = (text, values) => stack.value(text, values);
     const point = { site: this };
-    point.meter = await one(
+    point.meter = meter ?? await one(
       `insert into core.meter (company_id, id, property_num, gateway_num, port, bus_address, model_num, serial, installed_at) values ($1, $2, $3, $4, 1, $5, $6, $5, $7) returning num`,
       [c, randomUUID(), this.property, this.gateway, String(100000 + n), this.model, at]);
-    point.channel = await one('insert into core.channel (company_id, id, meter_num) values ($1, $2, $3) returning num', [c, randomUUID(), point.meter]);
+    point.channel = channel ?? await one('insert into core.channel (company_id, id, meter_num) values ($1, $2, $3) returning num', [c, randomUUID(), point.meter]);
     point.num = await one(
       `insert into core.usage_point (company_id, id, property_num, place_num, utility, name, never_cut, shared) values ($1, $2, $3, $4, 'electricity', 'E', $5, $6) returning num`,
       [c, randomUUID(), this.property, this.room, neverCut, shared]);
