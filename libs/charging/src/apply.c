@@ -149,6 +149,8 @@ static charging_answer rate_held(const charging_setup *setup, rating_cache *cach
     bool has_periods = periods_of(inst, version->tariff, part, per_period);
     bool closes = tariff_has_closing_lines(version->tariff);
     window_before before = {point->rating.version, point->rating.window.from};
+    // A trace, for the windows that end, keeps rating from its quick way: none where the open window goes on.
+    bool may_end = closes && (before.version != tariff_version(version->tariff) || part->to > point->rating.window.to);
     vec_clear(&outcome->trace.pieces);
     vec_clear(&outcome->trace.closed);
     charging_stretch stretch = {.setup = setup,
@@ -159,7 +161,7 @@ static charging_answer rate_held(const charging_setup *setup, rating_cache *cach
                                 .quantity = part->quantity,
                                 .per_period = has_periods ? per_period : NULL,
                                 .profile = part->profile};
-    outcome->rating = charging_rate(&stretch, cache, &point->rating, &piece->amount, closes ? &outcome->trace : NULL);
+    outcome->rating = charging_rate(&stretch, cache, &point->rating, &piece->amount, may_end ? &outcome->trace : NULL);
     if (outcome->rating != RATING_OK) return CHARGING_UNRATABLE;
     if (has_periods) {
         piece->quantity = 0;

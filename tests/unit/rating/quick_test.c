@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/mem.h"
 #include "rating/rating.h"
 
 #define START 1704038400000LL  // 2024-01-01T00:00:00+08:00
@@ -156,7 +157,34 @@ static void the_quick_way_and_the_whole_way_charge_alike(void **state) {
     }
 }
 
+// A state kept in the bytes of its room alone is charged like a whole one, by either way; a sanitizer watches its end.
+static void a_room_is_enough(void **state) {
+    (void)state;
+    uint64_t seed = 20240718;
+    printf("# SEED=%llu\n", (unsigned long long)seed);
+    AUTO_ZONE shanghai = zone_new_fixed(SV("Asia/Shanghai"), 8 * 3600);
+    for (uint64_t round = 0; round < ROUNDS; round++) {
+        AUTO_TARIFF rated = any_tariff(round + 1, shanghai, &seed);
+        rating_state whole = {0};
+        rating_state *kept = mem_new(1, rating_state_room(rated));
+        instant_ms at = START;
+        for (int i = 0; i < READINGS; i++) {
+            rating_interval in = {
+                .from = at, .to = at + 1 + below(&seed, chance(&seed, 20) ? 40 * DAY_MS : HOUR_MS), .quantity_milli = below(&seed, 3000)};
+            rating_result here = {0}, there = {0};
+            assert_int_equal(rating_charge(rated, NULL, kept, &in, &here, NULL), rating_charge(rated, NULL, &whole, &in, &there, NULL));
+            assert_true(here.amount_micro == there.amount_micro);
+            at = in.to;
+        }
+        uint8_t bytes[RATING_STATE_BYTES_MAX], others[RATING_STATE_BYTES_MAX];
+        size_t len = rating_state_pack(kept, bytes);
+        assert_int_equal(len, rating_state_pack(&whole, others));
+        assert_memory_equal(bytes, others, len);
+        mem_free(kept);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(the_quick_way_and_the_whole_way_charge_alike)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(the_quick_way_and_the_whole_way_charge_alike), cmocka_unit_test(a_room_is_enough)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
