@@ -10,7 +10,7 @@
 #define CHARGE_ROW_CORRECTION 1
 #define CHARGE_CAUSE_CLOSE 3
 #define CHARGE_CAUSE_GAP 4
-#define PIECES_MAX 4096
+#define PIECES_MAX 65536
 #define DAY_SLACK_MS DAY_MS  // the booked day of a charge lies this near to the time in its num
 
 typedef struct charge_row {
@@ -43,6 +43,7 @@ static err_t setup_read(explainer *self, setups *all);
 static err_t checkpoint_read(explainer *self);
 static err_t stretch_run(explainer *self);
 static err_t close_read(explainer *self);
+static err_t versions_read(explainer *self);
 err_t explain_charge(db *conn, zone_set *zones, const explain_request *request, arena *memory, explanation **out_explanation,
                      fault *out_fault) {
     AUTO_SETUPS all = setups_new(zones);
@@ -50,6 +51,7 @@ err_t explain_charge(db *conn, zone_set *zones, const explain_request *request, 
     *self = (explainer){.conn = conn, .memory = memory, .fault = out_fault, .out = ARENA_NEW(memory, explanation)};
     charging_point_init(&self->point);
     err_t err = row_read(self, request);
+    if (!err) err = versions_read(self);
     if (!err) err = setup_read(self, all);
     if (!err && self->out->is_close) {
         err = close_read(self);
@@ -113,6 +115,32 @@ static err_t row_read(explainer *self, const explain_request *request) {
     out->tariff_version = db_i64(&row, 0, 16);
     out->tariff_from = db_time(&row, 0, 17);
     self->row.document = arena_copy(self->memory, db_text(&row, 0, 18));
+    out->corrects.charge = db_i64(&row, 0, 19);
+    out->is_true_up = db_bool(&row, 0, 20);
+    return ERR_OK;
+}
+
+// What it corrects, and what the prices of its version were made of.
+static err_t versions_read(explainer *self) {
+    explanation *out = self->out;
+    AUTO(db_rows) corrected = {0};
+    AUTO(db_rows) indices = {0};
+    err_t err = ERR_OK;
+    if (out->corrects.charge)
+        err =
+            db_query_one(self->conn, &SQL_EXPLAIN_CORRECTED, DB_PARAMS(DB_I64(out->corrects.charge), DB_I64(out->usage_point)), &corrected);
+    if (err == ERR_NOT_FOUND) return fault_set(self->fault, ERR_STALE, "charge", "the charge it corrects is gone");
+    if (!err && corrected.len)
+        out->corrects = (explanation_corrected){out->corrects.charge,      db_time(&corrected, 0, 0), db_time(&corrected, 0, 1),
+                                                db_time(&corrected, 0, 2), db_i64(&corrected, 0, 3),  db_i64(&corrected, 0, 4)};
+    if (!err && out->is_held)
+        err = db_query(self->conn, &SQL_EXPLAIN_INDICES, DB_PARAMS(DB_I32(out->company), DB_I64(self->row.version_num)), &indices);
+    if (err) return err;
+    out->indices = ARENA_ARRAY(self->memory, explanation_index, indices.len + 1);
+    for (size_t i = 0; i < indices.len; i++)
+        out->indices[out->index_count++] =
+            (explanation_index){arena_copy(self->memory, db_text(&indices, i, 0)), arena_copy(self->memory, db_text(&indices, i, 1)),
+                                db_i64(&indices, i, 2), db_bool(&indices, i, 3)};
     return ERR_OK;
 }
 
@@ -123,7 +151,8 @@ static const char *unit_of(purpose item) {
 static err_t setup_read(explainer *self, setups *all) {
     explanation *out = self->out;
     setups_key key = {out->company, out->usage_point};
-    err_t err = setups_load(all, self->conn, &key, 1, out->booked_at);
+    setups_knowledge then = {.known_at = out->booked_at, .recharged_from = INSTANT_MAX, .decided_until = out->booked_at};
+    err_t err = setups_load_as(all, self->conn, &key, 1, &then);
     if (err) return err;
     self->setup = setups_find(all, out->usage_point);
     if (!self->setup) {
@@ -150,8 +179,10 @@ static err_t setup_read(explainer *self, setups *all) {
 // The newest packed point that does not lie behind the beginning of the charge; without one, from the first reading on.
 static err_t checkpoint_read(explainer *self) {
     AUTO(db_rows) rows = {0};
-    err_t err = db_query(self->conn, &SQL_EXPLAIN_CHECKPOINTS,
-                         DB_PARAMS(DB_I32(self->out->company), DB_I64(self->out->usage_point), DB_TIME(self->out->to_at)), &rows);
+    err_t err = db_query(
+        self->conn, &SQL_EXPLAIN_CHECKPOINTS,
+        DB_PARAMS(DB_I32(self->out->company), DB_I64(self->out->usage_point), DB_TIME(self->out->to_at), DB_TIME(self->out->booked_at)),
+        &rows);
     for (size_t i = 0; i < rows.len && !err; i++) {
         charging_point point;
         err = charging_point_unpack(db_bytes(&rows, i, 2), &point, self->fault);

@@ -124,6 +124,30 @@ static void say_close(teller *self) {
     }
 }
 
+static void say_indices(teller *self) {
+    for (size_t i = 0; i < self->of->index_count; i++) {
+        const explanation_index *index = &self->of->indices[i];
+        word_text(self, index->name);
+        word_text(self, index->month);
+        word_price(self, index->value_micro, MONEY_SCALE);
+        say(self, index->is_provisional ? TEXT_EXPLAIN_INDEX_PROVISIONAL : TEXT_EXPLAIN_INDEX);
+    }
+}
+
+static void say_correction(teller *self) {
+    const explanation *of = self->of;
+    bool is_recharge = sv_equal(sv_of(of->cause), SV("recharge"));
+    if (of->corrects.charge) {
+        word_number(self, of->corrects.charge);
+        word_time(self, of->corrects.booked_at, true);
+        word_number(self, of->corrects.tariff_version);
+        say(self, TEXT_EXPLAIN_CORRECTS);
+    }
+    word_text(self, sv_of(of->currency));
+    word_money(self, of->amount);
+    say(self, !is_recharge ? TEXT_EXPLAIN_CORRECTION : of->is_true_up ? TEXT_EXPLAIN_TRUE_UP : TEXT_EXPLAIN_RECHARGE);
+}
+
 static void say_pieces(teller *self) {
     const explanation *of = self->of;
     bool has_tiers = of->tiers > 1;
@@ -211,9 +235,7 @@ static void say_sums(teller *self) {
     word_text(self, rounding_word(self));
     say(self, TEXT_EXPLAIN_ROUNDING);
     if (of->is_correction && !of->is_close) {
-        word_text(self, sv_of(of->currency));
-        word_money(self, of->amount);
-        say(self, TEXT_EXPLAIN_CORRECTION);
+        say_correction(self);
         return;
     }
     word_money(self, of->already_charged);
@@ -233,6 +255,7 @@ static void tell(const explanation *of, text_locale in, void (*take)(void *, sv)
     word_number(&self, of->tariff_version);
     word_time(&self, of->tariff_from, false);
     say(&self, TEXT_EXPLAIN_TARIFF);
+    say_indices(&self);
     if (of->is_estimated) say_estimate(&self);
     if (of->is_close) say_close(&self);
     say_pieces(&self);
@@ -376,6 +399,47 @@ static void closing_put(const explanation *self, json_writer *out) {
     json_close_object(out);
 }
 
+// The id of another charge of the point: as the caller names this one, which ends with its num.
+static void corrects_put(const explanation *self, sv charge_id, json_writer *out) {
+    const explanation_corrected *of = &self->corrects;
+    if (!of->charge) {
+        json_put_null(out, "corrects");
+        return;
+    }
+    char num[DECIMAL_TEXT_MAX];
+    size_t len = decimal_format(self->charge, 0, 0, num);
+    AUTO(buf) id;
+    buf_init(&id, 256);
+    if (charge_id.len >= len) buf_add(&id, (sv){charge_id.ptr, charge_id.len - len});
+    buf_add_i64(&id, of->charge);
+    json_key(out, "corrects");
+    json_open_object(out);
+    json_put_text(out, "id", buf_view(&id));
+    put_time(self, out, "from", of->from_at);
+    put_time(self, out, "to", of->to_at);
+    put_time(self, out, "booked_at", of->booked_at);
+    put_money(out, "amount", of->amount);
+    if (of->tariff_version)
+        json_put_integer(out, "tariff_version", of->tariff_version);
+    else
+        json_put_null(out, "tariff_version");
+    json_close_object(out);
+}
+
+static void indices_put(const explanation *self, json_writer *out) {
+    json_key(out, "indices");
+    json_open_array(out);
+    for (size_t i = 0; i < self->index_count; i++) {
+        json_open_object(out);
+        json_put_text(out, "index", self->indices[i].name);
+        json_put_text(out, "month", self->indices[i].month);
+        put_decimal(out, "value", self->indices[i].value_micro, MONEY_SCALE);
+        json_put_boolean(out, "provisional", self->indices[i].is_provisional);
+        json_close_object(out);
+    }
+    json_close_array(out);
+}
+
 void explanation_write_json(const explanation *self, text_locale in, sv charge_id, json_writer *out) {
     json_open_object(out);
     charge_put(self, charge_id, out);
@@ -393,7 +457,9 @@ void explanation_write_json(const explanation *self, text_locale in, sv charge_i
         json_close_object(out);
     }
     closing_put(self, out);
+    corrects_put(self, charge_id, out);
     basis_put(self, out);
+    indices_put(self, out);
     json_key(out, "lines");
     json_open_array(out);
     for (size_t i = 0; i < self->line_count; i++) line_put(&self->lines[i], out);

@@ -90,7 +90,7 @@ static void list_keys(const poll_list *all, arena *memory, setups_key **out_chan
     *out_company_count = named;
 }
 
-static err_t learn(attempt *self, db *conn, poll_list *all, instant_ms now, fault *out_fault) {
+static err_t learn(attempt *self, db *conn, poll_list *all, fault *out_fault) {
     worker *by = self->by;
     setups_key *channels = NULL;
     int32_t *companies = NULL;
@@ -98,7 +98,7 @@ static err_t learn(attempt *self, db *conn, poll_list *all, instant_ms now, faul
     list_keys(all, by->memory, &channels, &channel_count, &companies, &company_count);
     err_t err = config_follow(by, companies, company_count);
     if (err) return fault_set(out_fault, err, "config", "%.180s", db_error_text(conn));
-    err = points_load(by->points, conn, channels, channel_count, now, out_fault);
+    err = points_load(by->points, conn, channels, channel_count, out_fault);
     for (size_t i = 0; !err && i < all->len; i++)
         all->items[i].point = points_of_channel(by->points, all->items[i].charging.channel, all->items[i].charging.at);
     return err;
@@ -159,7 +159,7 @@ static err_t do_all(attempt *self, db *conn, poll_list *all, effects *out, fault
     err_t err = claim(self, conn, out->now);
     if (err) return fault_set(out_fault, err, "claim", "%.180s", db_error_text(conn));
     CRASH_POINT("billing.after_claim");
-    err = learn(self, conn, all, out->now, out_fault);
+    err = learn(self, conn, all, out_fault);
     if (err) return err;
     polls_sort(all);
     late_polls late = {0};

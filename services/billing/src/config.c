@@ -27,7 +27,7 @@ static err_t reload_points(worker *self, setups_key *keys, size_t count) {
     size_t kept = 0;
     for (size_t i = 0; i < count; i++)
         if (kept == 0 || keys[kept - 1].num != keys[i].num) keys[kept++] = keys[i];
-    return points_reload(self->points, self->conn, keys, kept, service_now(self->svc));
+    return points_reload(self->points, self->conn, keys, kept);
 }
 
 // Most edits touch a few points, or nothing that charging depends on; a tariff touches all.

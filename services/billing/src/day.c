@@ -148,7 +148,7 @@ err_t day_run(worker *self, bool *out_did, fault *out_fault) {
     if (err) return fault_set(out_fault, err, "day", "%.180s", db_error_text(self->conn));
     AUTO(db_tx) tx = {0};
     err = db_begin(self->conn, &tx);
-    if (!err) err = points_load_nums(self->points, self->conn, keys, asked.len, now, out_fault);
+    if (!err) err = points_load_nums(self->points, self->conn, keys, asked.len, out_fault);
     if (!err) err = answer(self, &asked, until, out_fault);
     CRASH_POINT("billing.day.before_commit");
     if (!err) err = db_commit(&tx);

@@ -76,11 +76,11 @@ void points_forget_channel(points *self, int64_t channel) {
     if (gone) free_channel(gone);
 }
 
-err_t points_reload(points *self, db *conn, const setups_key *nums, size_t count, instant_ms now) {
+err_t points_reload(points *self, db *conn, const setups_key *nums, size_t count) {
     VEC(setups_key) known = {0};
     for (size_t i = 0; i < count; i++)
         if (setups_find(self->setups, nums[i].num) || setups_fault(self->setups, nums[i].num)) vec_push(&known, nums[i]);
-    err_t err = known.len ? setups_load(self->setups, conn, known.items, known.len, now) : ERR_OK;
+    err_t err = known.len ? setups_load(self->setups, conn, known.items, known.len, INSTANT_MAX) : ERR_OK;
     vec_done(&known);
     return err;
 }
@@ -149,7 +149,7 @@ static int compare_keys(const void *left, const void *right) {
     return a->num < b->num ? -1 : a->num > b->num;
 }
 
-err_t points_load_nums(points *self, db *conn, const setups_key *nums, size_t count, instant_ms now, fault *out_fault) {
+err_t points_load_nums(points *self, db *conn, const setups_key *nums, size_t count, fault *out_fault) {
     VEC(setups_key) missing = {0};
     for (size_t i = 0; i < count; i++)
         if (!setups_find(self->setups, nums[i].num) && !setups_fault(self->setups, nums[i].num)) vec_push(&missing, nums[i]);
@@ -158,7 +158,7 @@ err_t points_load_nums(points *self, db *conn, const setups_key *nums, size_t co
     for (size_t i = 0; i < missing.len; i++)
         if (kept == 0 || missing.items[kept - 1].num != missing.items[i].num) missing.items[kept++] = missing.items[i];
     missing.len = kept;
-    err_t err = missing.len ? setups_load(self->setups, conn, missing.items, missing.len, now) : ERR_OK;
+    err_t err = missing.len ? setups_load(self->setups, conn, missing.items, missing.len, INSTANT_MAX) : ERR_OK;
     vec_done(&missing);
     if (err) return fault_set(out_fault, err, "database", "%.150s", db_error_text(conn));
     return load_states(self, conn, nums, count, out_fault);
@@ -189,7 +189,7 @@ static err_t load_channels(points *self, db *conn, const setups_key *missing, si
     return err;
 }
 
-err_t points_load(points *self, db *conn, const setups_key *channels, size_t count, instant_ms now, fault *out_fault) {
+err_t points_load(points *self, db *conn, const setups_key *channels, size_t count, fault *out_fault) {
     VEC(setups_key) missing = {0};
     for (size_t i = 0; i < count; i++)
         if (!num_map_find(&self->by_channel, channels[i].num)) vec_push(&missing, channels[i]);
@@ -201,7 +201,7 @@ err_t points_load(points *self, db *conn, const setups_key *channels, size_t cou
         const channel_entry *entry = num_map_find(&self->by_channel, channels[i].num);
         for (size_t k = 0; entry && k < entry->count; k++) vec_push(&nums, ((setups_key){channels[i].company, entry->usage_points[k]}));
     }
-    err = points_load_nums(self, conn, nums.items, nums.len, now, out_fault);
+    err = points_load_nums(self, conn, nums.items, nums.len, out_fault);
     vec_done(&nums);
     return err;
 }

@@ -35,13 +35,13 @@ void points_forget_company(points *self, int32_t company);
 // Only this channel's points are unknown.
 void points_forget_channel(points *self, int64_t channel);
 // Loads the setup of a point anew if it is known.
-err_t points_reload(points *self, db *conn, const setups_key *nums, size_t count, instant_ms now) MUST_CHECK;
+err_t points_reload(points *self, db *conn, const setups_key *nums, size_t count) MUST_CHECK;
 
 // Makes the points of these channels known, with setups and states. Errors are the database's, or ERR_INTERNAL for a
 // stored state nobody can read.
-err_t points_load(points *self, db *conn, const setups_key *channels, size_t count, instant_ms now, fault *out_fault) MUST_CHECK;
+err_t points_load(points *self, db *conn, const setups_key *channels, size_t count, fault *out_fault) MUST_CHECK;
 // The same for points named directly.
-err_t points_load_nums(points *self, db *conn, const setups_key *nums, size_t count, instant_ms now, fault *out_fault) MUST_CHECK;
+err_t points_load_nums(points *self, db *conn, const setups_key *nums, size_t count, fault *out_fault) MUST_CHECK;
 
 // The usage point a channel measures at an instant; when none, the one it measures at any other time, else NULL.
 point_entry *points_of_channel(const points *self, int64_t channel, instant_ms at);

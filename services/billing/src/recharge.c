@@ -142,17 +142,17 @@ static err_t rate_anew(recharge *self, fault *out_fault) {
 }
 
 // The setup as decided is in the cache; after it the one the run wants. False: the point cannot be charged.
-static err_t load(worker *self, const item *asked, instant_ms now, old_versions *out_old, fault *out_fault) {
+static err_t load(worker *self, const item *asked, old_versions *out_old, fault *out_fault) {
     setups_key key = {asked->company, asked->usage_point};
     err_t err = config_follow(self, &asked->company, 1);
     if (err) return fault_set(out_fault, err, "config", "%.180s", db_error_text(self->conn));
-    err = points_load_nums(self->points, self->conn, &key, 1, now, out_fault);
+    err = points_load_nums(self->points, self->conn, &key, 1, out_fault);
     if (err) return err;
     const charging_setup *setup = setups_find(self->setups, asked->usage_point);
     if (setup) {
         out_old->list = ARENA_ARRAY(self->memory, charging_version, setup->version_count + 1);
         for (size_t i = 0; i < setup->version_count; i++) out_old->list[out_old->count++] = setup->versions[i];
-        setups_knowledge how = {.known_at = now,
+        setups_knowledge how = {.known_at = INSTANT_MAX,
                                 .recharged_from = asked->is_index ? INSTANT_MAX : asked->from_at,
                                 .takes_final_indices = asked->is_index,
                                 .decided_until = INSTANT_MAX};
@@ -166,7 +166,7 @@ static err_t load(worker *self, const item *asked, instant_ms now, old_versions 
 
 static err_t run_item(worker *self, const item *asked, effects *out, recharge *work, fault *out_fault) {
     old_versions old = {0};
-    err_t err = load(self, asked, out->now, &old, out_fault);
+    err_t err = load(self, asked, &old, out_fault);
     if (err) return err;
     *work = (recharge){.asked = asked,
                        .rated = {.by = self,
@@ -192,9 +192,9 @@ static void work_done(recharge *work) {
 }
 
 // The cached setup is the one of the run: as decided from now on, or not at all.
-static err_t settle(worker *self, const item *asked, instant_ms now) {
+static err_t settle(worker *self, const item *asked) {
     setups_key key = {asked->company, asked->usage_point};
-    return points_reload(self->points, self->conn, &key, 1, now);
+    return points_reload(self->points, self->conn, &key, 1);
 }
 
 static err_t in_transaction(worker *self, const item *asked, fault *out_fault) {
@@ -220,7 +220,7 @@ static err_t in_transaction(worker *self, const item *asked, fault *out_fault) {
     work_done(&work);
     if (err) return err;
     if (!work.refused) effects_keep(&out);
-    err = settle(self, asked, out.now);
+    err = settle(self, asked);
     if (err) return fault_set(out_fault, err, "setup", "%.180s", db_error_text(self->conn));
     service_ring_relay(self->svc);
     board_ring(self, out.properties.items, out.properties.len);

@@ -91,7 +91,7 @@ static err_t in_transaction(worker *self, const request *asked, fault *out_fault
     err_t err = db_begin(self->conn, &tx);
     setups_key key = {asked->company, asked->usage_point};
     if (!err) err = config_follow(self, &asked->company, 1);
-    if (!err) err = points_load_nums(self->points, self->conn, &key, 1, out.now, out_fault);
+    if (!err) err = points_load_nums(self->points, self->conn, &key, 1, out_fault);
     if (err) return fault_set(out_fault, err, "replay", "%.180s", db_error_text(self->conn));
     replay work = {.rated = {.by = self,
                              .setup = setups_find(self->setups, asked->usage_point),

@@ -141,7 +141,7 @@ static err_t mark_done(worker *self, const due_window *all, size_t count, instan
                    NULL);
 }
 
-static err_t load(worker *self, const due_window *all, size_t count, instant_ms now, fault *out_fault) {
+static err_t load(worker *self, const due_window *all, size_t count, fault *out_fault) {
     setups_key *keys = ARENA_ARRAY(self->memory, setups_key, count);
     int32_t *companies = ARENA_ARRAY(self->memory, int32_t, count);
     size_t named = 0;
@@ -153,7 +153,7 @@ static err_t load(worker *self, const due_window *all, size_t count, instant_ms 
     }
     err_t err = config_follow(self, companies, named);
     if (err) return fault_set(out_fault, err, "config", "%.180s", db_error_text(self->conn));
-    return points_load_nums(self->points, self->conn, keys, count, now, out_fault);
+    return points_load_nums(self->points, self->conn, keys, count, out_fault);
 }
 
 // One transaction: up to `limit` windows. *out_first is the one whose turn came first.
@@ -178,7 +178,7 @@ static err_t close_windows(turn *self, effects *out, fault *out_fault) {
     due_window *all = ARENA_ARRAY(by->memory, due_window, rows.len);
     for (size_t i = 0; i < rows.len; i++) take_row(&rows, i, &all[i]);
     self->first = all[0];
-    err = load(by, all, rows.len, out->now, out_fault);
+    err = load(by, all, rows.len, out_fault);
     if (err) return err;
     for (size_t i = 0; i < rows.len; i++) {
         all[i].setup = setups_find(by->setups, all[i].usage_point);

@@ -34,6 +34,11 @@ const items = () => stack.value('select count(*)::int from billing.recharge_item
 const recharged = () => waitFor(async () => (await items()) === 0, { what: 'recharges done', within_ms: 20_000 });
 const corrections = async (point) => (await stack.query(
   'select id, amount_micro as amount, corrects, cause, cause_num, from_at, to_at, booked_at from billing.charge where usage_point_num = $1 and kind = 1 order by id', [point.num])).rows;
+const explain = async (id) => {
+  const { code, stdout, stderr } = await stack.ctl(['charge', 'explain', String(id), '--json']);
+  assert.equal(code, 0, stderr);
+  return JSON.parse(stdout);
+};
 const packedAgain = () => waitFor(async () => (await stack.value('select count(*)::int from billing.day_request where requested_at <= now()')) === 0, { what: 'days packed', within_ms: 20_000 });
 
 async function sound() {
@@ -131,6 +136,16 @@ test('a recharge shows the difference first, and posts it as it was shown', asyn
   assert.equal(correction.cause, 2);
   const base = (await stack.query('select kind, from_at from billing.charge where id = $1', [correction.corrects])).rows[0];
   assert.equal(base.kind, 0);
+  const why = await explain(correction.id);
+  assert.equal(why.charge.cause, 'recharge');
+  assert.equal(why.corrects.id, String(correction.corrects));
+  assert.deepEqual([why.corrects.tariff_version, why.tariff.version], [1, 2]);
+  assert.equal(why.corrects.from, why.charge.from);
+  assert.match(why.sentences.at(-2), new RegExp(`corrects what was charged.*beginning with charge ${correction.corrects}, booked .* by version 1`));
+  assert.match(why.sentences.at(-1), /as it was confirmed; the difference to what was charged is 96\.00 CNY/);
+  // What was charged before is told as it was charged then, by the version known then.
+  const then = await explain(correction.corrects);
+  assert.deepEqual([then.tariff.version, then.charge.cause, then.corrects], [1, 'reading', null]);
   assert.deepEqual((await recharge(site, site.opened)).lines, []);
   const list = await stack.ctl(['recharge', 'list', '--company', codeOf()]);
   assert.match(list.stdout, new RegExp(`^${done.run} .* operator  property p1  waiting 0  done 2  refused 0  posted 192\\.00\n$`));

@@ -165,7 +165,15 @@ test('a final value trues up what was charged with the provisional one', async (
     `1 ${new Date(now.start).toISOString()} ${now.name} 400000 provisional`,
     `2 ${new Date(now.start).toISOString()} ${now.name} 450000 replaces`,
   ]);
-  const { rows } = await stack.query('select cause, amount_micro, corrects from billing.charge where usage_point_num = $1 and kind = 1', [a.num]);
+  const { rows } = await stack.query('select id, cause, amount_micro, corrects from billing.charge where usage_point_num = $1 and kind = 1', [a.num]);
+  const explain = async (id, ...more) => (await ctl('charge', 'explain', String(id), ...more)).stdout;
+  const why = JSON.parse(await explain(rows[0].id, '--json'));
+  assert.deepEqual(why.indices, [{ index: 'true-up', month: now.name, value: '0.45', provisional: false }]);
+  assert.match(why.sentences.at(-1), /price index is final; .* provisional value is 10\.00 CNY/);
+  const then = JSON.parse(await explain(rows[0].corrects, '--json'));
+  assert.deepEqual(then.indices, [{ index: 'true-up', month: now.name, value: '0.4', provisional: true }]);
+  assert.match(await explain(rows[0].corrects), new RegExp(`price index true-up, which is provisionally 0\\.4 for ${now.name}`));
+  assert.match(await explain(rows[0].id, '--lang', 'zh'), /价格指数已定/);
   assert.deepEqual(rows.map((r) => [r.cause, r.amount_micro]), [[2, 10n * YUAN]]);
   await sound();
   await read(site, a, 1);

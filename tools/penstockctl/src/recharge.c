@@ -324,7 +324,7 @@ static int compare(recharging *self) {
     if (end == CTL_OK) end = find_versions(self);
     if (end == CTL_OK) end = find_points(self);
     if (end != CTL_OK) return end;
-    recharge_question asked = {self->request->from_at, self->now, self->versions, self->version_count};
+    recharge_question asked = {self->request->from_at, INSTANT_MAX, self->versions, self->version_count};
     fault why = {0};
     err = recharge_compare(&self->found, self->conn, &asked, &why);
     if (err && why.err) return ctl_fault("recharge", &why);

@@ -118,8 +118,8 @@ static err_t batch_compare(comparer *self, size_t first, size_t count) {
     for (size_t i = 0; i < count; i++) keys[i] = (setups_key){points[i].company, points[i].num};
     setups_forget_all(self->decided);
     setups_forget_all(self->known);
-    setups_knowledge again = {.known_at = self->asked->now, .recharged_from = self->asked->from, .decided_until = INSTANT_MAX};
-    err_t err = setups_load(self->decided, self->conn, keys, count, self->asked->now);
+    setups_knowledge again = {.known_at = self->asked->known_at, .recharged_from = self->asked->from, .decided_until = INSTANT_MAX};
+    err_t err = setups_load(self->decided, self->conn, keys, count, self->asked->known_at);
     if (!err) err = setups_load_as(self->known, self->conn, keys, count, &again);
     for (size_t i = 0; i < count && !err; i++) err = point_compare(self, first + i);
     return err;

@@ -29,7 +29,7 @@ typedef struct recharge_comparison {
 } recharge_comparison;
 
 typedef struct recharge_question {
-    instant_ms from, now;
+    instant_ms from, known_at;
     const int64_t *versions;  // only points that one of these would price, or priced; NULL: all
     size_t version_count;
 } recharge_question;

@@ -41,11 +41,31 @@ typedef struct explanation_piece {
     int64_t quantity;
 } explanation_piece;
 
+// A value of a price index that the tariff version's prices were made of.
+typedef struct explanation_index {
+    sv name;
+    sv month;  // "2026-11"
+    int64_t value_micro;
+    bool is_provisional;
+} explanation_index;
+
+// The charge that a correction corrects.
+typedef struct explanation_corrected {
+    int64_t charge;  // 0: it is no correction
+    instant_ms from_at, to_at, booked_at;
+    money_micro amount;
+    int64_t tariff_version;
+} explanation_corrected;
+
 typedef struct explanation {
     int32_t company;
     int64_t charge, usage_point;
     bool is_correction;
     const char *cause;  // of the API's ChargeCause
+    bool is_true_up;    // of a recharge: because a price index became final, not because somebody confirmed it
+    explanation_corrected corrects;
+    size_t index_count;
+    explanation_index *indices;
     instant_ms from_at, to_at, booked_at;
     int64_t from_value, to_value, quantity;
     money_micro amount;
