@@ -724,6 +724,22 @@ begin
     return changed;
 end $$;
 
+-- Whether anything that switching stands on was edited after change number `since`: most edits of a company are not.
+create function control.has_changed(company integer, since bigint) returns boolean
+    language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+begin
+    if company is null or company is distinct from penstock.current_company() then
+        raise exception 'the company of the transaction is not set' using errcode = '42501';
+    end if;
+    return exists (select from core.switching_policy t where t.company_id = company and t.change_seq > since)
+        or exists (select from core.usage_point t where t.company_id = company and t.change_seq > since)
+        or exists (select from core.usage_point_account t where t.company_id = company and t.change_seq > since)
+        or exists (select from core.channel_installation t where t.company_id = company and t.change_seq > since)
+        or exists (select from core.property t where t.company_id = company and t.change_seq > since)
+        or exists (select from core.property_calendar_day t where t.company_id = company and t.change_seq > since)
+        or exists (select from core.purse t where t.company_id = company and t.change_seq > since and t.overdraft_micro > 0);
+end $$;
+
 -- ---- ingest's door --------------------------------------------------------------------------------------------------------
 
 -- The last word before a switch-off, in the transaction of whoever is about to send it: everything is checked anew under
@@ -979,6 +995,7 @@ begin
             ('control.unwatched_points(integer, timestamptz, integer)', 'penstock_door', 'penstock_control'),
             ('control.wake_read(integer, timestamptz)', 'penstock_door', 'penstock_control'),
             ('control.sync_parameters(integer, timestamptz)', 'penstock_door', 'penstock_control'),
+            ('control.has_changed(integer, bigint)', 'penstock_door', 'penstock_control'),
             ('control.claim_switch_off(integer, uuid, timestamptz)', 'penstock_door', 'penstock_ingest'),
             ('control.submit_request(integer, uuid, bigint, text, text, text, timestamptz, timestamptz)', 'penstock_door',
              'penstock_api, penstock_admin, penstock_control'),

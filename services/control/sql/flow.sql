@@ -122,6 +122,9 @@ select control.wake_read($1, $2)
 -- name: control_change_seqs
 select c.company_id, c.seq from core.change_seq c order by c.company_id
 
+-- name: has_changed
+select control.has_changed($1, $2)
+
 -- name: policy_changed
 -- What is off, or waits to be: its conditions may be others now. Locked in order.
 with due as (

@@ -144,12 +144,18 @@ static err_t sweep(keeper *self, int32_t company, instant_ms now) {
     return err;
 }
 
-static err_t take_policies(keeper *self, int32_t company, instant_ms now) {
+// Edits after change number `since`; *out_taken false: none that switching stands on.
+static err_t take_edits(keeper *self, int32_t company, int64_t since, instant_ms now, bool *out_taken) {
+    AUTO(db_rows) changed = {0};
     AUTO(db_rows) row = {0};
     AUTO(db_tx) tx = {0};
     err_t err = db_begin(self->conn, &tx);
     if (!err) err = db_set_company(self->conn, company);
-    if (!err) err = db_exec(self->conn, &SQL_POLICY_CHANGED, DB_PARAMS(DB_I32(company), DB_TIME(now)), NULL);
+    if (!err) err = db_query_one(self->conn, &SQL_HAS_CHANGED, DB_PARAMS(DB_I32(company), DB_I64(since)), &changed);
+    if (err) return err;
+    *out_taken = db_bool(&changed, 0, 0);
+    if (!*out_taken) return ERR_OK;
+    err = db_exec(self->conn, &SQL_POLICY_CHANGED, DB_PARAMS(DB_I32(company), DB_TIME(now)), NULL);
     if (!err) err = db_query_one(self->conn, &SQL_PARAMETERS_SYNC, DB_PARAMS(DB_I32(company), DB_TIME(now)), &row);
     return err ? err : db_commit(&tx);
 }
@@ -167,8 +173,8 @@ static err_t follow(keeper *self, instant_ms now, bool sweeps_all) {
     for (size_t i = 0; !err && i < rows.len && !service_is_stopping(self->app->svc); i++) {
         known_company *known = find(self, (int32_t)db_i64(&rows, i, 0));
         int64_t seq = db_i64(&rows, i, 1);
-        bool is_changed = known->seq != seq;
-        if (is_changed) err = take_policies(self, known->company, now);
+        bool is_changed = false;
+        if (known->seq != seq) err = take_edits(self, known->company, known->seq, now, &is_changed);
         if (!err && (is_changed || sweeps_all)) err = sweep(self, known->company, now);
         if (!err) known->seq = seq;
     }

@@ -250,6 +250,7 @@ describe('the doors of control', () => {
     ['penstock_control', (company, site) => `select control.point_of_channel(${company}, ${point(site).channel}, now())`],
     ['penstock_control', (company) => `select control.unwatched_points(${company}, now(), 10)`],
     ['penstock_control', (company) => `select control.wake_read(${company}, now())`],
+    ['penstock_control', (company) => `select control.has_changed(${company}, 0)`],
     ['penstock_control', (company) => `select control.sync_parameters(${company}, now())`],
     ['penstock_api', (company, site) => `select control.submit_request(${company}, ${uuid()}, ${point(site).num}, 'off', 'operator:1', 'x', null, now())`],
     ['penstock_api', (company, site) => `select * from control.propose_batch(${company}, ${uuid()}, 'off', array[${point(site).num}], 'operator:1', 'x', null, now())`],

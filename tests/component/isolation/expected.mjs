@@ -53,6 +53,7 @@ ingest.line_command          rawd     -        -        -        -        r     
 ingest.meter_contact         raw      -        -        -        -        r        -        r        -
 ingest.outbox                rawd     -        -        r        r        r        r        r        -
 ingest.phase_alarm           raw      -        -        -        -        r        -        r        -
+ingest.quota_demand          rawd     -        -        -        -        -        -        r        -
 ingest.reading_block         ra       r        -        -        -        -        -        ra       -
 ingest.refused_reading       ra       -        -        -        -        r        -        r        -
 ingest.replica               rawd     -        -        -        -        -        -        r        -
@@ -132,6 +133,16 @@ alerts.token                 -        -        -        -        raw      -     
 
 // Single columns, where the whole table would be too much.
 const COLUMN_GRANTS = `
+billing.purse.account_num    ingest r
+billing.purse.company_id     ingest r
+billing.purse.level          ingest r
+billing.purse.num            ingest r
+core.usage_point_account.account_num ingest r
+core.usage_point_account.company_id ingest r
+core.usage_point_account.from_at ingest r
+core.usage_point_account.purse_num ingest r
+core.usage_point_account.to_at ingest r
+core.usage_point_account.usage_point_num ingest r
 core.customer_contact.bad_since alerts w
 core.customer_contact.change_seq alerts w
 alerts.episode.acknowledged_at api w
@@ -219,6 +230,7 @@ control.points_of_purse      penstock_door   control
 control.point_of_channel     penstock_door   control
 control.unwatched_points     penstock_door   control
 control.wake_read            penstock_door   control
+control.has_changed          penstock_door   control
 control.sync_parameters      penstock_door   control
 control.claim_switch_off     penstock_door   ingest
 control.submit_request       penstock_door   api admin control
@@ -260,6 +272,7 @@ export const FURTHER_POLICIES = [
   'core.channel penstock_alerts SELECT true',
   'core.channel_installation penstock_alerts SELECT true',
   'billing.purse penstock_alerts SELECT true',
+  'billing.purse penstock_ingest SELECT true',
   'billing.day penstock_alerts SELECT true',
   'api.outbox penstock_payments SELECT true',
   'api.outbox penstock_control SELECT true',
