@@ -70,3 +70,14 @@ test('kinds of days', async () => {
 test('languages', async () => {
   assert.deepEqual(sorted(await wordsOf('operator_locale_ck')), sorted(await textsOf('libs/contracts/include/contracts/locales.def', 1)));
 });
+
+test('payments: states of orders and refunds, reasons of suspense, products, channels, uses of keys', async () => {
+  const src = 'services/payments/src';
+  assert.deepEqual(sorted(await wordsOf('payment_order_state_ck')), sorted(await textsOf(`${src}/order_states.def`, 1)));
+  assert.deepEqual(sorted(await wordsOf('refund_state_ck')), sorted(await textsOf(`${src}/refund_states.def`, 1)));
+  assert.deepEqual(sorted(await wordsOf('suspense_reason_ck')), sorted(await textsOf(`${src}/suspense_reasons.def`, 1)));
+  assert.deepEqual(sorted(await wordsOf('payment_order_product_ck')), sorted(await textsOf(`${src}/providers/products.def`, 1)));
+  assert.deepEqual(sorted(await wordsOf('merchant_channel_ck')), sorted(await textsOf(`${src}/providers/providers.def`, 1)));
+  const received = (await rowsOf(`${src}/suspense_reasons.def`)).map((row) => row[2]);
+  assert.ok(received.includes('true') && received.includes('false'));
+});
