@@ -243,6 +243,116 @@ test('a closed month, tiers and months between: the difference is booked by mont
   await sound();
 });
 
+test('closes of tier windows follow a recharge', async () => {
+  // A billing period that ended a few days ago: energy, and at least 100.00 for the period.
+  let day = Math.floor((Date.now() + 8 * HOUR) / DAY) - 3;
+  while (new Date(day * DAY).getUTCDate() > 28) day--;
+  const end = day * DAY - 8 * HOUR;
+  const least = (code, price, amount) => ({
+    ...flatTariff(code, price), tiers: { over: 'billing_period', billing_day: new Date(end + 8 * HOUR).getUTCDate(), kind: 'graduated', upper: ['1000'] },
+    lines: [{ name: 'energy', kind: 'quantity', prices: { flat: [price] } }, { name: 'least', kind: 'minimum', of: ['energy'], amount }],
+  });
+  const site = await makeSite((code) => least(`${code}-t`, '1', '100'), { opened: end - 10 * HOUR });
+  const point = await site.addPoint();
+  await site.journal([site.next(point, 30_000, 5 * HOUR), site.next(point, 10_000, 6 * HOUR)]);
+  await site.settled();
+  const closed = () => stack.value("select coalesce(sum(amount_micro), 0)::bigint from billing.charge where usage_point_num = $1 and cause = 3", [point.num]);
+  await waitFor(async () => (await closed()) !== 0n, { what: 'the window closed' });
+  const before = await site.charged(point);
+  const close = await closed();
+  assert.ok(close > 60n * YUAN && close < 62n * YUAN, `${close}`);
+  await site.publish(least(`${codeOf()}-t`, '2', '150'), new Date(site.opened));
+  await sound();
+  const shown = await recharge(site, site.opened);
+  assert.equal(shown.lines[0].difference, '40.00');
+  assert.notEqual(shown.lines[0].closing_difference, '0.00');
+  assert.equal((await recharge(site, site.opened, '--confirm', shown.hash)).code, 0);
+  await recharged();
+  const expected = BigInt(Math.round(Number(shown.lines[0].closing_difference) * 100)) * 10_000n;
+  await waitFor(async () => (await closed()) === close + expected, { what: 'the close corrected' });
+  assert.equal((await site.charged(point)).amount, before.amount + 40n * YUAN + expected);
+  assert.equal((await recharge(site, site.opened)).lines.length, 0);
+  await sound();
+});
+
+test('an account that left keeps its share of a recharge, and its purse bears it', async () => {
+  const site = await makeSite((code) => flatTariff(`${code}-t`, '0.6'));
+  const point = await site.addPoint();
+  const [first, firstPurse] = [point.account, point.purse];
+  await read(site, point, site.opened + 10 * HOUR);
+  await site.hold(point, new Date(site.opened + 10 * HOUR));
+  await read(site, point, site.opened + 15 * HOUR);
+  await site.publish(flatTariff(`${codeOf()}-t`, '1'), new Date(site.opened));
+  const shown = await recharge(site, site.opened);
+  assert.deepEqual(shown.lines.map((line) => [line.account, line.difference]), [['N1', '40.00'], ['N2', '20.00']]);
+  assert.equal((await recharge(site, site.opened, '--confirm', shown.hash)).code, 0);
+  await recharged();
+  assert.notEqual(first, point.account);
+  assert.equal(await stack.value('select balance_micro from billing.purse where num = $1', [firstPurse]), -100n * YUAN);
+  assert.equal(await site.balance(point), -50n * YUAN);
+  await sound();
+});
+
+// Readings, late readings, versions and assignments for the past, recharges, in any order: the ledger stays proven, and what
+// nobody confirmed changes nothing.
+test('whatever the order, the ledger stays proven', async () => {
+  const seed = Number(process.env.PENSTOCK_TEST_SEED ?? Date.now() % 1_000_000);
+  console.log(`# seed ${seed}`);
+  let state = seed + 1;
+  const random = (below) => { state = (state * 48271) % 2147483647; return state % below; };
+  const price = () => `${1 + random(5)}.${random(10)}`;
+  const tariff = (code) => (random(2) ? flatTariff(code, price()) : tieredTariff(code, ['200', '700'], [price(), price(), price()]));
+  const site = await makeSite((code) => tariff(`${code}-t`));
+  const points = await site.addPoints(2);
+  const spare = [];
+  const refusedBefore = await stack.value('select count(refused)::int + count(failed)::int from billing.recharge_item');
+  for (let step = 0; step < 30; step++) {
+    const point = points[random(2)];
+    const past = new Date(site.opened + random(100) * HOUR);
+    const was = (await site.charged(point)).amount;
+    const place = `seed ${seed}, step ${step}`;
+    switch (random(6)) {
+      case 0: case 1: {
+        // Two hours in one step, or in two; the reading between may come late.
+        const from = { at: point.at, value: point.value };
+        if (random(2)) await site.journal([site.next(point, random(30_000), HOUR)]);
+        else spare.push({ point, at: Number(from.at) + HOUR, value: BigInt(from.value) + BigInt(random(100)) });
+        await site.journal([site.next(point, 200 + random(60_000), HOUR + (point.at === from.at ? HOUR : 0))]);
+        await site.settled();
+        break;
+      }
+      case 2: {
+        const late = spare.pop();
+        if (!late) break;
+        await site.journal([site.reading(late.point, late.at, late.value, { flags: HISTORY })]);
+        await site.settled();
+        await site.quiet();
+        break;
+      }
+      case 3:
+        await site.publish(tariff(`${codeOf()}-t`), past);
+        assert.equal((await site.charged(point)).amount, was, place);
+        break;
+      case 4:
+        await site.assign(await site.publish(tariff(`${codeOf()}-${step}`)), random(2) ? point.num : null, past);
+        assert.equal((await site.charged(point)).amount, was, place);
+        break;
+      default: {
+        const shown = await recharge(site, past);
+        assert.equal(shown.code, 0, `${place}: ${shown.stderr}`);
+        if (shown.lines.length === 0) break;
+        const done = await recharge(site, past, '--confirm', shown.hash);
+        assert.equal(done.code, 0, `${place}: ${done.stderr}`);
+        await recharged();
+        assert.equal(await stack.value('select count(refused)::int + count(failed)::int from billing.recharge_item'), refusedBefore, place);
+        assert.deepEqual((await recharge(site, past)).lines, [], place);
+      }
+    }
+    if (step % 6 === 5) await sound().catch((error) => assert.fail(`${place}: ${error.message}`));
+  }
+  await sound();
+});
+
 for (const place of ['billing.recharge.before_commit', 'billing.recharge.after_commit']) {
   test(`killed at ${place}: recharged once by whoever comes next`, async () => {
     const site = await makeSite((code) => flatTariff(`${code}-t`, '0.6'));

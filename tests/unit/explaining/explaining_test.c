@@ -135,6 +135,37 @@ static void sentences(void **state) {
     assert_non_null(strstr(buf_cstr(&out), "与已扣金额的差额为 1.74 CNY。\n"));
 }
 
+static void corrections_and_indices_are_said(void **state) {
+    (void)state;
+    AUTO_ZONE east = zone_new_fixed(SV("east"), 8 * 3600);
+    explanation why = sample(east);
+    explanation_index indices[] = {{SV("gd-lv-1kv"), SV("2024-01"), 431200, true}};
+    why.is_correction = true;
+    why.cause = "recharge";
+    why.corrects = (explanation_corrected){41, 1704067200000, 1704069000000, 1704069001000, 1500000, 2};
+    why.index_count = 1;
+    why.indices = indices;
+    AUTO(buf) out;
+    buf_init(&out, 8192);
+    explanation_write_text(&why, LOCALE_EN, &out);
+    assert_non_null(strstr(buf_cstr(&out), "price index gd-lv-1kv, which is provisionally 0.4312 for 2024-01;"));
+    assert_non_null(strstr(buf_cstr(&out), "beginning with charge 41, booked 2024-01-01 08:30:01 by version 2.\n"));
+    assert_non_null(strstr(buf_cstr(&out), "as it was confirmed; the difference to what was charged is 1.74 CNY.\n"));
+    why.is_true_up = true;
+    indices[0].is_provisional = false;
+    buf_clear(&out);
+    explanation_write_text(&why, LOCALE_ZH_CN, &out);
+    assert_non_null(strstr(buf_cstr(&out), "gd-lv-1kv：2024-01 为 0.4312。\n"));
+    assert_non_null(strstr(buf_cstr(&out), "已扣金额的差额为 1.74 CNY。\n"));
+    buf_clear(&out);
+    json_writer writer;
+    json_writer_init(&writer, &out);
+    explanation_write_json(&why, LOCALE_EN, SV("7.42"), &writer);
+    assert_non_null(strstr(buf_cstr(&out), "\"corrects\":{\"id\":\"7.41\",\"from\":\"2024-01-01T08:00:00+08:00\""));
+    assert_non_null(
+        strstr(buf_cstr(&out), "\"indices\":[{\"index\":\"gd-lv-1kv\",\"month\":\"2024-01\",\"value\":\"0.4312\",\"provisional\":false}]"));
+}
+
 static void what_was_estimated_is_said(void **state) {
     (void)state;
     AUTO_ZONE east = zone_new_fixed(SV("east"), 8 * 3600);
@@ -244,6 +275,7 @@ int main(void) {
         cmocka_unit_test(arguments_are_put_in),
         cmocka_unit_test(locales_are_found_by_language),
         cmocka_unit_test(sentences),
+        cmocka_unit_test(corrections_and_indices_are_said),
         cmocka_unit_test(what_was_estimated_is_said),
         cmocka_unit_test(the_close_of_a_window_tells_what_was_measured),
         cmocka_unit_test(json),
