@@ -86,3 +86,7 @@ err_t print_receipt(api_call *call, fault *out_fault) MUST_CHECK;
 err_t create_bulk_sale(api_call *call, fault *out_fault) MUST_CHECK;
 err_t get_bulk_sale(api_call *call, fault *out_fault) MUST_CHECK;
 err_t confirm_bulk_sale(api_call *call, fault *out_fault) MUST_CHECK;
+err_t create_order(api_call *call, fault *out_fault) MUST_CHECK;
+err_t list_orders(api_call *call, fault *out_fault) MUST_CHECK;
+err_t get_order(api_call *call, fault *out_fault) MUST_CHECK;
+err_t close_order(api_call *call, fault *out_fault) MUST_CHECK;

@@ -27,7 +27,7 @@ const canary = (code) => `canary-${code}`;
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 
 async function marksOf(company, property = null) {
-  const ids = (await stack.query("select n.nspname || '.' || c.relname as name, exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'property_num') as placed from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid and a.attname = 'id' and a.atttypid = 'uuid'::regtype where n.nspname in ('core', 'api', 'ingest') and c.relkind = 'r' and c.relname not in ('meter_model', 'replica')")).rows;
+  const ids = (await stack.query("select n.nspname || '.' || c.relname as name, exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'property_num') as placed from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid and a.attname = 'id' and a.atttypid = 'uuid'::regtype where n.nspname in ('core', 'api', 'ingest', 'payments') and c.relkind = 'r' and c.relname not in ('meter_model', 'replica')")).rows;
   const found = new Set();
   for (const { name, placed } of ids) {
     if (property !== null && !placed && name !== 'core.property') continue;
@@ -119,6 +119,15 @@ async function walk(visitor) {
   await move('/api/v1/bulk-sales/{id}/confirmation', file.id);
   await ask('/api/v1/bulk-sales/{id}', `/api/v1/bulk-sales/${file.id}`);
   await move('/api/v1/accounts/{id}/zeroing', till, { purpose: 'electricity', reason: 'walk' });
+  await stack.query(
+    `insert into core.merchant (company_id, id, legal_entity_num, channel, mode, merchant, app, base_url, created_at)
+     select s.company_id, gen_random_uuid(), s.legal_entity_num, 'wechat', 'direct', '1900000001', 'wx1', 'http://127.0.0.1:9', now()
+     from core.property_seller s join core.property p on p.company_id = s.company_id and p.num = s.property_num where p.id = $1 and s.item = 'electricity'`, [property]);
+  const order = await move('/api/v1/accounts/{id}/orders', till, { purpose: 'electricity', amount: '8.00' });
+  await move('/api/v1/accounts/{id}/orders', till, { purpose: 'electricity', amount: '9.00' });
+  await ask('/api/v1/orders/{id}', `/api/v1/orders/${order.id}`);
+  await ask('/api/v1/accounts/{id}/orders', `/api/v1/accounts/${till}/orders?limit=1`, { pages: 2 });
+  await ask('/api/v1/orders/{id}/close', `/api/v1/orders/${order.id}/close`, { method: 'POST' });
   const askable = (await stack.query(
     `select distinct up.id from core.usage_point up join core.channel_installation ci on ci.company_id = up.company_id and ci.usage_point_num = up.num and ci.to_at is null
      join core.channel c on c.company_id = ci.company_id and c.num = ci.channel_num join core.meter m on m.company_id = c.company_id and m.num = c.meter_num
@@ -185,6 +194,7 @@ test('canaries and ids are in the own answers: the search can find something', a
 
 const fingerprint = () =>
   stack.value(`select md5((select string_agg(p::text, ',' order by num) from core.purse p) || (select count(*) from api.read_request) || (select count(*) from api.outbox)
+    || (select string_agg(o::text, ',' order by num) from payments.payment_order o)
     || (select count(*) from api.sale) || (select count(*) from api.bulk_sale) || (select count(*) from billing.transfer)
     || (select count(*) from core.audit) || (select count(*) from api.idempotency))`);
 
