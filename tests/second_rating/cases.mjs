@@ -4,6 +4,8 @@ import { Random, randomCase, randomPoint, randomUsage } from './random.mjs';
 
 const NOTHING_KNOWN = { demand: 0, contracted: 0, factor: 0 };
 const TOO_OFTEN = '! rating: a volume tariff changed too often inside its tier window';
+// A minimum over several versions whose rates have many decimals passes 128 bits; the engine says so and charges nothing.
+const TOO_EXACT = '! close: a quantity or amount passes what can be represented exactly';
 const FIRST_READ_MS = 1000; // the point is installed so long before its first reading
 
 const closingLine = ({ demand, contracted, factor }) => `C ${demand} ${contracted} ${Math.round(factor * 1e6)}\n`;
@@ -36,7 +38,7 @@ function stateCase(random) {
   const versions = new Set(events.map((event) => event.tariff));
   const bought = (quantity) => quote(tariff, { ...usage, quantities: [quantity], holder, closing });
   return {
-    text, readings: events.length, mayChangeTooOften: isOftenVolume([...versions]),
+    text, readings: events.length, excuses: excusesOf([...versions]),
     mismatch(got) {
       if (!isBought || got.startsWith('!')) return sameOrNot(got, wanted.join(' '));
       const at = got.lastIndexOf(' ');
@@ -46,7 +48,16 @@ function stateCase(random) {
 }
 
 // The engine remembers what up to twelve edges of volume tiers come to; more only a random case has.
+// With indices each month is a version.
 const isOftenVolume = (tariffs) => tariffs.filter(({ tiers }) => tiers?.kind === 'volume').length > 1;
+
+function excusesOf(tariffs) {
+  const found = isOftenVolume(tariffs) ? [TOO_OFTEN] : [];
+  const isFine = ({ rate }) => (rate?.split('.')[1]?.length ?? 0) > 4;
+  const hasMinimum = tariffs.some(({ lines }) => lines.some(({ kind }) => kind === 'minimum'));
+  if (tariffs.length > 1 && hasMinimum && tariffs.some(({ lines }) => lines.some(isFine))) found.push(TOO_EXACT, TOO_EXACT.replace('close', 'rating'));
+  return found;
+}
 
 const sameOrNot = (got, wanted) => (got === wanted ? null : `the engine: ${got}\nthe model:  ${wanted}`);
 
@@ -103,7 +114,7 @@ function pointCase(random) {
   if (point.provisional) text += `F ${csvOf(point.indices, false)}\nE\n`;
   const result = point.provisional ? wanted(point.provisional) + wanted(point.indices) : wanted(indices);
   return {
-    text, readings: point.readings.length, mayChangeTooOften: isOftenVolume([...new Set(point.versions.map(({ tariff }) => tariff))]) || point.indices !== undefined,
+    text, readings: point.readings.length, excuses: excusesOf(point.versions.map(({ tariff }) => tariff)),
     mismatch: (got) => sameOrNot(got, result),
   };
 }
@@ -112,6 +123,6 @@ export function caseOf(seed) {
   const random = new Random(seed);
   const drawn = random.chance(0.5) ? stateCase(random) : pointCase(random);
   // The reason why the engine's answer is wrong, or null.
-  const why = (got) => (got === TOO_OFTEN && drawn.mayChangeTooOften ? null : drawn.mismatch(got));
+  const why = (got) => (drawn.excuses.includes(got) ? null : drawn.mismatch(got));
   return { seed, text: `${drawn.text}.\n`, readings: drawn.readings, why };
 }

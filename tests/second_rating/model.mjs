@@ -530,7 +530,7 @@ function nextCut(edges, tariff, at, end) {
 
 const edgesOf = ({ versions, holders }) => [...versions, ...holders].flatMap(({ from, to }) => [from, to ?? from]).sort((a, b) => a - b);
 
-const isPersonal = ({ tiers }) => tiers !== undefined && (tiers.prorate_opening === true || tiers.upper.some((edge) => typeof edge !== 'string'));
+const isPersonal = ({ tiers }) => tiers !== undefined && (tiers.prorate_opening === true || tiers.upper.some((edge) => Number(edge.per_head) > 0));
 
 function holderFacts({ openedAt, heads }, tariff, at) {
   const begin = Math.max(windowAt(tariff, at).from, openedAt);

@@ -5,7 +5,7 @@
 #include "contracts/streams.h"
 #include "links/link.h"
 
-#define SCHEMA_VERSION 20
+#define SCHEMA_VERSION 22
 
 static const setting SETTINGS[] = {{.name = "PENSTOCK_INGEST_HTTP_LISTEN",
                                     .kind = SETTING_ADDRESS,
@@ -101,6 +101,8 @@ static err_t start(service *svc, fault *out_fault) {
     app->bell = bell_new(svc);
     app->presence = presence_new();
     app->pressure = pressure_new(svc, settings_int(set, "PENSTOCK_INGEST_LAG_MAX_MS"));
+    app->quota = quota_new(svc);
+    app->credit = credit_new(svc, app->registry);
     app->journal = journal_new(svc, &(journal_options){.queue_records_max = (size_t)settings_int(set, "PENSTOCK_INGEST_RECORDS_WAITING"),
                                                        .queue_entries_max = 20000});
     app->bookkeeper = bookkeeper_new(app);
@@ -110,6 +112,8 @@ static err_t start(service *svc, fault *out_fault) {
     service_spawn(svc, "bell", bell_run, app->bell);
     service_spawn(svc, "journal", journal_run, app->journal);
     service_spawn(svc, "pressure", pressure_run, app->pressure);
+    service_spawn(svc, "quota", quota_run, app->quota);
+    service_spawn(svc, "credit", credit_run, app->credit);
     service_spawn(svc, "bookkeeper", bookkeeper_run, app->bookkeeper);
     service_spawn(svc, "dispatcher", dispatcher_run, app->dispatcher);
     for (size_t i = 0; i < link_count(); i++) {
@@ -137,6 +141,8 @@ static void stop(service *svc) {
     dispatcher_free(app->dispatcher);
     bookkeeper_free(app->bookkeeper);
     journal_free(app->journal);
+    credit_free(app->credit);
+    quota_free(app->quota);
     pressure_free(app->pressure);
     presence_free(app->presence);
     bell_free(app->bell);

@@ -3,10 +3,12 @@
 
 #include "bell.h"
 #include "bookkeeper.h"
+#include "credit.h"
 #include "dispatcher.h"
 #include "journal.h"
 #include "presence.h"
 #include "pressure.h"
+#include "quota.h"
 #include "registry.h"
 #include "service/service.h"
 
@@ -17,6 +19,8 @@ typedef struct ingest {
     bell *bell;
     presence *presence;
     pressure *pressure;
+    quota *quota;
+    credit *credit;
     bookkeeper *bookkeeper;
     dispatcher *dispatcher;
     void *links[8];  // each link's own state, by its place in links.def

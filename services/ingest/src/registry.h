@@ -70,9 +70,10 @@ struct registry_meter {
     instant_ms installed_at;
     char bus_address[BUS_ADDRESS_MAX + 1];
     char serial[METER_SERIAL_MAX + 1];
-    uint8_t channel_count;  // places in `channels`
-    int64_t first_channel;  // nearly every meter has one only: no list of its own for that
-    int64_t *channels;      // by ordinal - 1, from the second on; an element may be 0: none
+    uint8_t channel_count;    // places in `channels`
+    int64_t first_channel;    // nearly every meter has one only: no list of its own for that
+    int64_t *channels;        // by ordinal - 1, from the second on; an element may be 0: none
+    _Atomic uint32_t credit;  // credit.c's: how near the end, and when that was seen
     contact contact;
 };
 

@@ -16,7 +16,7 @@ const links = [];
 before(async () => {
   stack = await startStack();
   site = await Site.create(stack, { pollSeconds: 5 });
-  service = await stack.spawnService('ingest', { PENSTOCK_INGEST_SILENCE_SLACK_S: '2' });
+  service = await stack.spawnService('ingest', { PENSTOCK_INGEST_SILENCE_SLACK_S: '8' }); // three unanswered tries hold the bus longer than two intervals
   await service.ready();
 });
 after(async () => {

@@ -15,6 +15,7 @@
 #include "metering/register.h"
 #include "presence.h"
 #include "push_body.h"
+#include "quota.h"
 #include "refusal.h"
 #include "table.h"
 
@@ -351,12 +352,44 @@ static void passwords_are_eight_digits(void **state) {
     for (size_t i = 0; i < ARRAY_LEN(WRONG); i++) assert_false(line_password_parse(sv_of(WRONG[i]), &level, password));
 }
 
+static void a_quota_is_shared_by_what_is_offered(void **state) {
+    (void)state;
+    static const struct {
+        int64_t limit, own, others, share;
+    } ROWS[] = {
+        {2000, 0, 0, 2000},
+        {2000, 500, 0, 2000},
+        {2000, 500, 1500, 500},
+        {2000, 100, 1500, 500},
+        {2000, 3000, 0, 2000},
+        {2000, 3000, 3000, 1000},
+        {2000, 1000, 3000, 500},
+        {2000, 0, 9000, 200},
+        {2000, 10, 9000, 200},
+        {1, 0, 50, 1},
+        {INT32_MAX, INT64_MAX, 0, INT32_MAX},
+        {5, 3, 3, 2},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        int64_t share = quota_share(ROWS[i].limit, ROWS[i].own, ROWS[i].others);
+        if (share != ROWS[i].share) fail_msg("row %zu: %lld", i, (long long)share);
+    }
+    // Together never more than the quota but for what nobody uses, or the tenth that each keeps.
+    for (int64_t own = 0; own < 5000; own += 37) {
+        for (int64_t other = 0; other < 5000; other += 41) {
+            int64_t unused = 1000 - own - other > 100 ? 1000 - own - other : 100;
+            assert_true(quota_share(1000, own, other) + quota_share(1000, other, own) <= 1000 + unused);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parameters_become_the_counts_of_the_protocol),
         cmocka_unit_test(accepted_parameters_fit_their_frames),
         cmocka_unit_test(wrong_parameters_name_their_place),
         cmocka_unit_test(passwords_are_eight_digits),
+        cmocka_unit_test(a_quota_is_shared_by_what_is_offered),
         cmocka_unit_test(the_table_agrees_with_a_list),
         cmocka_unit_test(a_body_is_read_reading_by_reading),
         cmocka_unit_test(refusals_have_distinct_texts),

@@ -117,6 +117,7 @@ struct dtu_link {
     int64_t drain_until_ms;
     VEC(dtu_meter) plan;
     uint32_t plan_version;
+    bool was_favoured;  // the last turn went to a meter near the end of its credit
     bool has_job;
     dtu_job job;
     bool has_order;

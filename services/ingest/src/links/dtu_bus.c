@@ -101,22 +101,42 @@ static void refresh_plan(dtu_link *self) {
 
 // ---- whose turn it is ----
 
+// Of those that are due, one near the end of its credit goes first. Where somebody has waited for a whole interval beyond
+// his turn, he has every second one: on a bus with more meters than fit its time everybody is read at last.
+static int urgency_of(const dtu_link *self, const dtu_meter *meter, int64_t now_ms) {
+    if (now_ms < meter->due_ms) return -1;
+    if (self->was_favoured && now_ms - meter->due_ms > meter->interval_ms) return CREDIT_RANKS;
+    return credit_rank(self->owner->app->credit, meter->meter);
+}
+
 static size_t plan_first(const dtu_link *self) {
     size_t first = self->plan.len;
+    int first_urgency = 0;
+    int64_t now_ms = clock_monotonic_ms();
     for (size_t i = 0; i < self->plan.len; i++) {
         const dtu_meter *meter = &self->plan.items[i];
-        if (meter->channel && (first == self->plan.len || meter->due_ms < self->plan.items[first].due_ms)) first = i;
+        if (!meter->channel) continue;
+        int urgency = urgency_of(self, meter, now_ms);
+        bool is_before = first == self->plan.len || urgency > first_urgency ||
+                         (urgency == first_urgency && meter->due_ms < self->plan.items[first].due_ms);
+        if (!is_before) continue;
+        first = i;
+        first_urgency = urgency;
     }
     return first;
 }
 
-// The meter whose turn is first; those that sit this round out while billing is behind have had theirs.
+// The meter whose turn is first; those that sit this round out, because billing is behind or the company over its quota, have
+// had theirs.
 static size_t next_in_turn(dtu_link *self) {
     int64_t now_ms = clock_monotonic_ms();
     size_t first = plan_first(self);
     while (first < self->plan.len && self->plan.items[first].due_ms <= now_ms) {
         dtu_meter *meter = &self->plan.items[first];
-        if (!pressure_skips_round(self->owner->app->pressure, meter->rounds++)) break;
+        uint32_t round = meter->rounds++;
+        bool is_skipped = pressure_skips_round(self->owner->app->pressure, round) ||
+                          quota_skips_round(self->owner->app->quota, meter->meter->company, round);
+        if (!is_skipped) break;
         meter->due_ms = now_ms + meter->interval_ms;
         metric_add(self->owner->count.skipped, 1);
         first = plan_first(self);
@@ -137,6 +157,7 @@ static void take_turn(dtu_link *self) {
     int64_t now_ms = clock_monotonic_ms();
     int64_t due_ms = first < self->plan.len ? self->plan.items[first].due_ms : now_ms + SECOND_MS;
     if (due_ms <= now_ms) {
+        self->was_favoured = credit_rank(self->owner->app->credit, self->plan.items[first].meter) > 0;
         start_poll(self, first, NULL);
         return;
     }

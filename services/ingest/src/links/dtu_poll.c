@@ -55,6 +55,7 @@ void dtu_poll_journal(dtu_link *link, dtu_meter *meter, const dtu_job *job) {
                                                                                 .quality = QUALITY_MEASURED,
                                                                                 .flags = job->is_urgent ? READING_ON_DEMAND : 0,
                                                                                 .company = meter->meter->company}};
+    quota_spend(self->app->quota, meter->meter->company, (int64_t)job->value_count);
     submit(self);
 }
 

@@ -420,7 +420,7 @@ static void register_metrics(dtu *self) {
     self->count.echoes = metric_counter("penstock_ingest_bus_echoes_total", "Requests that came back", NULL);
     self->count.bad_frames = metric_counter("penstock_ingest_bus_bad_frames_total", "Answers whose content cannot be", NULL);
     self->count.skipped =
-        metric_counter("penstock_ingest_polls_skipped_total", "Rounds of meters left out because billing is behind", NULL);
+        metric_counter("penstock_ingest_polls_skipped_total", "Rounds of meters left out: billing is behind, or a quota is used up", NULL);
     self->count.unjournaled =
         metric_counter("penstock_ingest_bus_unjournaled_total", "Readings of meters that the journal did not take", NULL);
 }

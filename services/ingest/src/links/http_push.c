@@ -105,6 +105,16 @@ static bool is_held_back(push *self) {
     return true;
 }
 
+static bool is_over_quota(push *self) {
+    ingest *app = self->link->app;
+    int64_t retry_s = 0;
+    if (quota_take(app->quota, self->company, (int64_t)self->count, &retry_s)) return false;
+    presence_gateway_heard(app->presence, self->gateway, self->received_at);
+    answer_problem(self, PROBLEM_TOO_MANY, "the company's readings per second are used up");
+    httpd_response_retry_after(self->response, retry_s);
+    return true;
+}
+
 // ---- what it says ----
 
 static bool inflate_body(push *self, sv *in_out_body, buf *inflated) {
@@ -251,6 +261,7 @@ static void handle(httpd_request *request, httpd_response *response, void *conte
         httpd_response_error(response, err, &why);
         return;
     }
+    if (is_over_quota(&self)) return;
     resolve_all(&self);
     err = journal_submit_and_wait(link->app->journal, &self.entry);
     CRASH_POINT("ingest.before_answer");
