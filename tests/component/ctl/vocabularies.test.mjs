@@ -81,3 +81,20 @@ test('payments: states of orders and refunds, reasons of suspense, products, cha
   const received = (await rowsOf(`${src}/suspense_reasons.def`)).map((row) => row[2]);
   assert.ok(received.includes('true') && received.includes('false'));
 });
+
+test('what is done on the line', async () => {
+  const operations = await textsOf('services/ingest/src/line_operations.def', 1);
+  assert.deepEqual(sorted(await wordsOf('command_operation_ck')), sorted(operations.filter((word) => word !== 'read_now')));
+  assert.deepEqual(sorted(await wordsOf('desired_observed_ck')), sorted(await wordsOf('line_command_supply_ck')));
+});
+
+test('kinds of days in windows', async () => {
+  for (const kind of await textsOf('libs/calendar/include/calendar/day_kind.def', 1)) {
+    assert.equal(await stack.value('select core.is_cut_windows($1)', [JSON.stringify([{ days: [kind], from: '10:00', to: '16:00' }])]), true, kind);
+  }
+});
+
+test('credits after which nobody is switched off are kinds of transfers', async () => {
+  const kinds = (await rowsOf('libs/ledger/include/ledger/transfer_kinds.def')).filter(([, name]) => ['SALE', 'TOP_UP', 'ADJUSTMENT', 'PRESET_CREDIT'].includes(name)).map(([number]) => number);
+  assert.match(await stack.value("select prosrc from pg_proc where proname = 'facts_of'"), new RegExp(`t\\.kind in \\(${kinds.join(', ')}\\)`));
+});
