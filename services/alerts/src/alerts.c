@@ -1,5 +1,3 @@
-#include <stdio.h>
-
 #include "alerts_sql.h"
 #include "app.h"
 #include "base/check.h"
@@ -51,11 +49,13 @@ static err_t start(service *svc, fault *out_fault) {
     const char *keys = settings_text(set, "PENSTOCK_MASTER_KEY_FILE");
     err_t err = keys[0] ? crypto_keyring_load(keys, &app->keys, out_fault) : ERR_OK;
     if (err) return err;
-    for (int i = 0; i < CHANNEL_RESULT_COUNT; i++) {
-        char *label = mem_new(1, 64);  // lives as long as the metric
-        (void)snprintf(label, 64, "result=\"%s\"", channel_result_text((channel_result)i));
-        app->sent[i] = metric_counter("penstock_alerts_messages_total", "Messages handed to a channel, by what it made of them", label);
-    }
+    static const char *const LABELS[] = {
+#define RESULT(name, text, meaning) "result=\"" text "\"",
+#include "channels/results.def"
+#undef RESULT
+    };
+    for (size_t i = 0; i < ARRAY_LEN(LABELS); i++)
+        app->sent[i] = metric_counter("penstock_alerts_messages_total", "Messages handed to a channel, by what it made of them", LABELS[i]);
     app->suppressed =
         metric_counter("penstock_alerts_suppressed_total", "Messages that were not sent, for a reason stored with them", NULL);
     err = receipts_start(app, sv_of(settings_text(set, "PENSTOCK_ALERTS_LISTEN")), out_fault);

@@ -26,9 +26,12 @@ before(async () => {
   await alerts.ready();
 });
 after(async () => {
-  await stack?.stop();
-  await Promise.all([sms?.stop(), hooks?.stop()]);
-  if (folder) rmSync(folder, { recursive: true });
+  try {
+    await stack?.stop();
+  } finally {
+    await Promise.all([sms?.stop(), hooks?.stop()]);
+    if (folder) rmSync(folder, { recursive: true });
+  }
 });
 beforeEach(() => {
   for (const fake of [sms, hooks]) Object.assign(fake, { taken: [], orders: [], refused: fake === sms ? [] : 0 });
