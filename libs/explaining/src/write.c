@@ -375,6 +375,8 @@ static void basis_put(const explanation *self, json_writer *out) {
     // A tariff without tiers has one window for life: it began with the tariff.
     put_time(self, out, "from", self->window.from > self->tariff_from ? self->window.from : self->tariff_from);
     put_time(self, out, "to", self->window.to);
+    put_decimal(out, "used_before", self->used_before, QUANTITY_SCALE);
+    put_decimal(out, "used_after", self->used_after, QUANTITY_SCALE);
     json_close_object(out);
 }
 
@@ -440,6 +442,22 @@ static void indices_put(const explanation *self, json_writer *out) {
     json_close_array(out);
 }
 
+static void pieces_put(const explanation *self, json_writer *out) {
+    json_key(out, "pieces");
+    json_open_array(out);
+    for (size_t i = 0; i < self->piece_count; i++) {
+        const explanation_piece *piece = &self->pieces[i];
+        json_open_object(out);
+        put_time(self, out, "from", piece->from);
+        put_time(self, out, "to", piece->to);
+        put_text_or_null(out, "period", piece->period);
+        json_put_integer(out, "tier", piece->tier);
+        put_decimal(out, "quantity", piece->quantity, QUANTITY_SCALE);
+        json_close_object(out);
+    }
+    json_close_array(out);
+}
+
 void explanation_write_json(const explanation *self, text_locale in, sv charge_id, json_writer *out) {
     json_open_object(out);
     charge_put(self, charge_id, out);
@@ -460,6 +478,7 @@ void explanation_write_json(const explanation *self, text_locale in, sv charge_i
     corrects_put(self, charge_id, out);
     basis_put(self, out);
     indices_put(self, out);
+    pieces_put(self, out);
     json_key(out, "lines");
     json_open_array(out);
     for (size_t i = 0; i < self->line_count; i++) line_put(&self->lines[i], out);

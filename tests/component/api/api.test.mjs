@@ -535,6 +535,13 @@ describe('the contract', () => {
       assert.match(en.sentences.join(''), /The register showed/);
       assert.equal(en.charge.amount, charge.amount);
       assert.equal(micro(en.total) - micro(en.already_charged), micro(charge.amount));
+      if (charge.cause === 'reading') {
+        assert.equal(en.pieces.reduce((sum, piece) => sum + micro(piece.quantity), 0n), micro(charge.quantity), 'the pieces are the whole use');
+        for (const piece of en.pieces) {
+          assert.ok(Date.parse(charge.from) <= Date.parse(piece.from) && Date.parse(piece.to) <= Date.parse(charge.to));
+          assert.match(piece.from, /\+08:00$/, 'in local time');
+        }
+      }
       assert.deepEqual({ ...zh, sentences: [] }, { ...en, sentences: [] });
     }
   });

@@ -166,6 +166,21 @@ static void corrections_and_indices_are_said(void **state) {
         strstr(buf_cstr(&out), "\"indices\":[{\"index\":\"gd-lv-1kv\",\"month\":\"2024-01\",\"value\":\"0.4312\",\"provisional\":false}]"));
 }
 
+static void pieces_tell_their_local_times(void **state) {
+    (void)state;
+    AUTO_ZONE east = zone_new_fixed(SV("east"), 8 * 3600);
+    explanation why = sample(east);
+    AUTO(buf) out;
+    buf_init(&out, 8192);
+    json_writer writer;
+    json_writer_init(&writer, &out);
+    explanation_write_json(&why, LOCALE_EN, SV("7.42"), &writer);
+    assert_non_null(strstr(buf_cstr(&out),
+                           "\"pieces\":[{\"from\":\"2024-01-01T08:00:00+08:00\",\"to\":\"2024-01-01T08:30:00+08:00\","
+                           "\"period\":\"peak\",\"tier\":2,\"quantity\":\"2.5\"}]"));
+    assert_non_null(strstr(buf_cstr(&out), "\"used_before\":\"1\",\"used_after\":\"3.5\""));
+}
+
 static void what_was_estimated_is_said(void **state) {
     (void)state;
     AUTO_ZONE east = zone_new_fixed(SV("east"), 8 * 3600);
@@ -276,6 +291,7 @@ int main(void) {
         cmocka_unit_test(locales_are_found_by_language),
         cmocka_unit_test(sentences),
         cmocka_unit_test(corrections_and_indices_are_said),
+        cmocka_unit_test(pieces_tell_their_local_times),
         cmocka_unit_test(what_was_estimated_is_said),
         cmocka_unit_test(the_close_of_a_window_tells_what_was_measured),
         cmocka_unit_test(json),
