@@ -14,46 +14,49 @@ select r.num, r.id, r.number, r.order_num, r.amount_micro, r.currency, r.state, 
 from payments.refund r where r.company_id = $1 and r.number = any($2::text[])
 order by r.number for update;
 
--- name: channel_payments_known
-select c.channel, c.kind, c.channel_id, c.order_num
+-- name: known
+-- What was recorded before: money by the channel's ids of it, and events by theirs with what became of them. Run after the
+-- orders are locked, so that it sees what their last holder committed.
+select c.channel, c.kind, c.channel_id, null::bigint, null::text
 from payments.channel_payment c
 join unnest($2::text[], $3::text[], $4::text[]) as w (channel, kind, channel_id)
     on c.channel = w.channel and c.kind = w.kind and c.channel_id = w.channel_id
-where c.company_id = $1;
-
--- name: notifications_known
-select n.merchant_num, n.event_id, n.outcome
+where c.company_id = $1
+union all
+select null, null, n.event_id, n.merchant_num, n.outcome
 from payments.notification n
-join unnest($2::bigint[], $3::text[]) as w (merchant_num, event_id) on n.merchant_num = w.merchant_num and n.event_id = w.event_id
+join unnest($5::bigint[], $6::text[]) as w (merchant_num, event_id) on n.merchant_num = w.merchant_num and n.event_id = w.event_id
 where n.company_id = $1;
 
--- name: notifications_store
--- A repetition is counted; only one whose first coming ended in an error takes another outcome.
-insert into payments.notification as n (company_id, merchant_num, event_id, event_type, received_at, headers, body, body_sha256, plaintext,
-                                        outcome, order_num)
-select $1, merchant_num, event_id, event_type, received_at, headers::jsonb, body, sha256(body), plaintext, outcome, order_num
-from unnest($2::bigint[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::bytea[], $8::text[], $9::text[], $10::bigint[])
-    as w (merchant_num, event_id, event_type, received_at, headers, body, plaintext, outcome, order_num)
-on conflict on constraint notification_company_id_merchant_num_event_id_uq do update
-set repeats = n.repeats + 1, outcome = case when n.outcome = 'error' then excluded.outcome else n.outcome end;
-
--- name: channel_payments_add
-insert into payments.channel_payment (company_id, channel, kind, channel_id, merchant_num, order_num, amount_micro, currency, received_at, outcome)
-select $1, channel, kind, channel_id, merchant_num, order_num, amount_micro, currency, $2, outcome
-from unnest($3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[], $9::text[], $10::text[])
-    as w (channel, kind, channel_id, merchant_num, order_num, amount_micro, currency, outcome);
-
--- name: orders_settle
--- States that nothing but a later payment changes. A closed order is asked about once more when the channel's day is over.
-update payments.payment_order o
-set state = w.state, version = o.version + 1, channel_id = coalesce(w.channel_id, o.channel_id), happened_at = w.happened_at,
-    is_time_doubtful = w.is_doubtful, has_foreign_refund = o.has_foreign_refund or w.has_foreign_refund,
-    credited_at = case when w.is_credited then $2::timestamptz else o.credited_at end,
-    closed_at = case when w.state = 'closed' then $2::timestamptz else o.closed_at end,
-    next_query_at = case when w.state = 'closed' then $2::timestamptz + interval '26 hours' end
-from unnest($3::bigint[], $4::text[], $5::text[], $6::timestamptz[], $7::boolean[], $8::boolean[], $9::boolean[])
-    as w (num, state, channel_id, happened_at, is_doubtful, has_foreign_refund, is_credited)
-where o.company_id = $1 and o.num = w.num;
+-- name: facts_store
+-- Notifications, money, final states of orders and events in one go. A repetition is counted; only one whose first coming ended
+-- in an error takes another outcome. A closed order is asked about once more when the channel's day is over.
+with inboxed as (
+    insert into payments.notification as n (company_id, merchant_num, event_id, event_type, received_at, headers, body, body_sha256, plaintext,
+                                            outcome, order_num)
+    select $1, merchant_num, event_id, event_type, received_at, headers::jsonb, body, sha256(body), plaintext, outcome, order_num
+    from unnest($3::bigint[], $4::text[], $5::text[], $6::timestamptz[], $7::text[], $8::bytea[], $9::text[], $10::text[], $11::bigint[])
+        as w (merchant_num, event_id, event_type, received_at, headers, body, plaintext, outcome, order_num)
+    on conflict on constraint notification_company_id_merchant_num_event_id_uq do update
+    set repeats = n.repeats + 1, outcome = case when n.outcome = 'error' then excluded.outcome else n.outcome end),
+recorded as (
+    insert into payments.channel_payment (company_id, channel, kind, channel_id, merchant_num, order_num, amount_micro, currency, received_at, outcome)
+    select $1, channel, kind, channel_id, merchant_num, order_num, amount_micro, currency, $2, outcome
+    from unnest($12::text[], $13::text[], $14::text[], $15::bigint[], $16::bigint[], $17::bigint[], $18::text[], $19::text[])
+        as w (channel, kind, channel_id, merchant_num, order_num, amount_micro, currency, outcome)),
+settled as (
+    update payments.payment_order o
+    set state = w.state, version = o.version + 1, channel_id = coalesce(w.channel_id, o.channel_id), happened_at = w.happened_at,
+        is_time_doubtful = w.is_doubtful, has_foreign_refund = o.has_foreign_refund or w.has_foreign_refund,
+        credited_at = case when w.is_credited then $2::timestamptz else o.credited_at end,
+        closed_at = case when w.state = 'closed' then $2::timestamptz else o.closed_at end,
+        next_query_at = case when w.state = 'closed' then $2::timestamptz + interval '26 hours' end
+    from unnest($20::bigint[], $21::text[], $22::text[], $23::timestamptz[], $24::boolean[], $25::boolean[], $26::boolean[])
+        as w (num, state, channel_id, happened_at, is_doubtful, has_foreign_refund, is_credited)
+    where o.company_id = $1 and o.num = w.num)
+insert into payments.outbox (event_id, company_id, stream, type, subject_num, version, payload, created_at)
+select event_id, $1, 'payments', type, subject_num, version, payload::jsonb, $2
+from unnest($27::uuid[], $28::text[], $29::bigint[], $30::bigint[], $31::text[]) as w (event_id, type, subject_num, version, payload);
 
 -- name: orders_ask
 -- To be queried at once: a notification spoke of them and said nothing to book.
@@ -89,12 +92,14 @@ from unnest($3::uuid[], $4::text[], $5::bigint[], $6::bigint[], $7::text[]) as w
 select billing.transfer_num($1);
 
 -- name: post
--- One transfer a posting, in the order given, which is that of purses. Last in its transaction.
-select billing.post_transfers($1, w.source, w.key, $2,
+-- One transfer a posting, in the order given, which is that of purses. Last in its transaction. The company is set on the way,
+-- because the function's first argument comes from there.
+select billing.post_transfers(c.company::integer, w.source, w.key, $2,
     array[row(coalesce(w.id, billing.transfer_num($2)), w.kind, w.debit_class, w.debit_num, w.debit_item, w.credit_class, w.credit_num,
               w.credit_item, w.currency, w.amount_micro, w.source_num, w.effective_at, w.corrects, null)::billing.transfer_request])
 from (select * from unnest($3::text[], $4::text[], $5::bigint[], $6::smallint[], $7::smallint[], $8::bigint[], $9::smallint[], $10::smallint[],
                            $11::bigint[], $12::smallint[], $13::text[], $14::bigint[], $15::bigint[], $16::timestamptz[], $17::bigint[])
           with ordinality as u (source, key, id, kind, debit_class, debit_num, debit_item, credit_class, credit_num, credit_item, currency,
                                 amount_micro, source_num, effective_at, corrects, place)
-      order by place) w;
+      order by place) w,
+     (select set_config('app.company', $1::integer::text, true) as company offset 0) c;

@@ -203,6 +203,8 @@ err_t postings_add(db *conn, int32_t company, posting *postings, size_t count, i
 
 // ---- reading under locks ----
 
+static fact_money money_of(const apply_entry *entry) { return entry->fact ? fact_money_of(entry->fact) : (fact_money){"", SV("")}; }
+
 static err_t read_orders(batch *self) {
     sv numbers[MAX];
     size_t count = 0;
@@ -247,55 +249,46 @@ static err_t read_refunds(batch *self) {
     return err;
 }
 
-static err_t read_known(batch *self) {
-    sv channels[MAX], kinds[MAX], ids[MAX];
-    size_t count = 0;
+static void take_known(batch *self, const db_rows *rows, size_t row) {
+    bool is_event = !db_is_null(rows, row, 3);
+    sv id = db_text(rows, row, 2);
     for (size_t i = 0; i < self->len; i++) {
-        const apply_entry *entry = self->items[i].entry;
-        fact_money money = entry->fact ? fact_money_of(entry->fact) : (fact_money){"", SV("")};
-        if (money.channel_id.len == 0) continue;
-        channels[count] = entry->channel;
-        kinds[count] = sv_of(money.kind);
-        ids[count++] = money.channel_id;
-    }
-    if (count == 0) return ERR_OK;
-    AUTO(db_rows) rows = {0};
-    err_t err = db_query(
-        self->conn, &SQL_CHANNEL_PAYMENTS_KNOWN,
-        DB_PARAMS(DB_I32(self->company), DB_TEXT_ARRAY(channels, count), DB_TEXT_ARRAY(kinds, count), DB_TEXT_ARRAY(ids, count)), &rows);
-    for (size_t row = 0; !err && row < rows.len; row++)
-        for (size_t i = 0; i < self->len; i++) {
-            const apply_entry *entry = self->items[i].entry;
-            fact_money money = entry->fact ? fact_money_of(entry->fact) : (fact_money){"", SV("")};
-            if (sv_equal(entry->channel, db_text(&rows, row, 0)) && sv_equal(sv_of(money.kind), db_text(&rows, row, 1)) &&
-                sv_equal(money.channel_id, db_text(&rows, row, 2)))
-                self->items[i].is_known = true;
+        work *item = &self->items[i];
+        const apply_entry *entry = item->entry;
+        if (is_event) {
+            bool is_same = entry->notice && entry->merchant == db_i64(rows, row, 3) && sv_equal(entry->notice->event_id, id);
+            if (is_same) item->is_repeated = outcome_of(db_text(rows, row, 4), &item->earlier);
+            continue;
         }
-    return err;
+        fact_money money = money_of(entry);
+        item->is_known |= sv_equal(entry->channel, db_text(rows, row, 0)) && sv_equal(sv_of(money.kind), db_text(rows, row, 1)) &&
+                          sv_equal(money.channel_id, id);
+    }
 }
 
-static err_t read_inbox(batch *self) {
+static err_t read_known(batch *self) {
+    sv channels[MAX], kinds[MAX], ids[MAX], events[MAX];
     int64_t merchants[MAX];
-    sv events[MAX];
-    size_t count = 0;
+    size_t count = 0, event_count = 0;
     for (size_t i = 0; i < self->len; i++) {
         const apply_entry *entry = self->items[i].entry;
-        if (!entry->notice) continue;
-        merchants[count] = entry->merchant;
-        events[count++] = entry->notice->event_id;
-    }
-    if (count == 0) return ERR_OK;
-    AUTO(db_rows) rows = {0};
-    err_t err = db_query(self->conn, &SQL_NOTIFICATIONS_KNOWN,
-                         DB_PARAMS(DB_I32(self->company), DB_I64_ARRAY(merchants, count), DB_TEXT_ARRAY(events, count)), &rows);
-    for (size_t row = 0; !err && row < rows.len; row++)
-        for (size_t i = 0; i < self->len; i++) {
-            work *item = &self->items[i];
-            bool is_same = item->entry->notice && item->entry->merchant == db_i64(&rows, row, 0) &&
-                           sv_equal(item->entry->notice->event_id, db_text(&rows, row, 1));
-            if (!is_same) continue;
-            item->is_repeated = outcome_of(db_text(&rows, row, 2), &item->earlier);
+        fact_money money = money_of(entry);
+        if (money.channel_id.len > 0) {
+            channels[count] = entry->channel;
+            kinds[count] = sv_of(money.kind);
+            ids[count++] = money.channel_id;
         }
+        if (!entry->notice) continue;
+        merchants[event_count] = entry->merchant;
+        events[event_count++] = entry->notice->event_id;
+    }
+    if (count + event_count == 0) return ERR_OK;
+    AUTO(db_rows) rows = {0};
+    err_t err = db_query(self->conn, &SQL_KNOWN,
+                         DB_PARAMS(DB_I32(self->company), DB_TEXT_ARRAY(channels, count), DB_TEXT_ARRAY(kinds, count),
+                                   DB_TEXT_ARRAY(ids, count), DB_I64_ARRAY(merchants, event_count), DB_TEXT_ARRAY(events, event_count)),
+                         &rows);
+    for (size_t row = 0; !err && row < rows.len; row++) take_known(self, &rows, row);
     return err;
 }
 
@@ -388,81 +381,105 @@ static void suspend_posting(batch *self, const work *item) {
 
 // ---- writing ----
 
-static err_t store_inbox(batch *self) {
-    int64_t merchants[MAX], orders[MAX];
-    sv ids[MAX], types[MAX], headers[MAX], bodies[MAX], plaintexts[MAX], outcomes[MAX];
-    instant_ms received[MAX];
-    bool no_order[MAX];
-    size_t count = 0;
-    for (size_t i = 0; i < self->len; i++) {
-        const work *item = &self->items[i];
-        const apply_notice *notice = item->entry->notice;
-        if (!notice) continue;
-        merchants[count] = item->entry->merchant;
-        ids[count] = notice->event_id, types[count] = notice->event_type, headers[count] = notice->headers;
-        bodies[count] = notice->body, plaintexts[count] = notice->plaintext, received[count] = notice->received_at;
-        outcomes[count] = sv_of(outcome_text(item->decision.outcome));
-        orders[count] = item->order.num;
-        no_order[count++] = !item->has_order || item->order.merchant != item->entry->merchant;
-    }
-    if (count == 0) return ERR_OK;
-    return db_exec(self->conn, &SQL_NOTIFICATIONS_STORE,
-                   DB_PARAMS(DB_I32(self->company), DB_I64_ARRAY(merchants, count), DB_TEXT_ARRAY(ids, count), DB_TEXT_ARRAY(types, count),
-                             DB_TIME_ARRAY(received, count), DB_TEXT_ARRAY(headers, count), DB_BYTES_ARRAY(bodies, count),
-                             DB_TEXT_ARRAY(plaintexts, count), DB_TEXT_ARRAY(outcomes, count),
-                             db_param_with_nulls(DB_I64_ARRAY(orders, count), no_order)),
-                   NULL);
+// The columns of what is written in one statement; entries without a part leave no row in it.
+typedef struct columns {
+    struct {
+        int64_t merchants[MAX], orders[MAX];
+        sv ids[MAX], types[MAX], headers[MAX], bodies[MAX], plaintexts[MAX], outcomes[MAX];
+        instant_ms received[MAX];
+        bool no_order[MAX];
+        size_t len;
+    } inbox;
+    struct {
+        sv channels[MAX], kinds[MAX], ids[MAX], currencies[MAX], outcomes[MAX];
+        int64_t merchants[MAX], orders[MAX], amounts[MAX];
+        bool no_order[MAX];
+        size_t len;
+    } money;
+    struct {
+        int64_t nums[MAX];
+        sv states[MAX], ids[MAX];
+        instant_ms happened[MAX];
+        bool doubtful[MAX], foreign[MAX], credited[MAX];
+        size_t len;
+    } orders;
+    struct {
+        uuid ids[2 * MAX];
+        sv types[2 * MAX], payloads[2 * MAX];
+        int64_t subjects[2 * MAX], versions[2 * MAX];
+        size_t len;
+    } events;
+} columns;
+
+static void fill_inbox(columns *out, const work *item) {
+    const apply_notice *notice = item->entry->notice;
+    if (!notice) return;
+    size_t at = out->inbox.len++;
+    out->inbox.merchants[at] = item->entry->merchant;
+    out->inbox.ids[at] = notice->event_id, out->inbox.types[at] = notice->event_type, out->inbox.headers[at] = notice->headers;
+    out->inbox.bodies[at] = notice->body, out->inbox.plaintexts[at] = notice->plaintext, out->inbox.received[at] = notice->received_at;
+    out->inbox.outcomes[at] = sv_of(outcome_text(item->decision.outcome));
+    out->inbox.orders[at] = item->order.num;
+    out->inbox.no_order[at] = !item->has_order || item->order.merchant != item->entry->merchant;
 }
 
-static err_t store_money(batch *self) {
-    sv channels[MAX], kinds[MAX], ids[MAX], currencies[MAX], outcomes[MAX];
-    int64_t merchants[MAX], orders[MAX], amounts[MAX];
-    bool no_order[MAX];
-    size_t count = 0;
-    for (size_t i = 0; i < self->len; i++) {
-        const work *item = &self->items[i];
-        if (!item->decision.records) continue;
-        fact_money money = fact_money_of(item->entry->fact);
-        channels[count] = item->entry->channel, kinds[count] = sv_of(money.kind), ids[count] = money.channel_id;
-        merchants[count] = item->entry->merchant, orders[count] = item->order.num;
-        amounts[count] = item->entry->fact->amount_micro, currencies[count] = item->entry->fact->currency;
-        outcomes[count] = sv_of(outcome_text(item->decision.outcome));
-        no_order[count++] = !item->has_order;
+static void fill_money(columns *out, const work *item) {
+    if (!item->decision.records) return;
+    size_t at = out->money.len++;
+    fact_money money = fact_money_of(item->entry->fact);
+    out->money.channels[at] = item->entry->channel, out->money.kinds[at] = sv_of(money.kind), out->money.ids[at] = money.channel_id;
+    out->money.merchants[at] = item->entry->merchant, out->money.orders[at] = item->order.num;
+    out->money.amounts[at] = item->entry->fact->amount_micro, out->money.currencies[at] = suspended_currency(item);
+    out->money.outcomes[at] = sv_of(outcome_text(item->decision.outcome));
+    out->money.no_order[at] = !item->has_order;
+}
+
+static void fill_order(batch *self, columns *out, const work *item) {
+    if (!item->decision.changes_order) return;
+    size_t at = out->orders.len++;
+    bool is_paid = item->entry->fact->state == PROVIDER_STATE_PAID;
+    out->orders.nums[at] = item->order.num;
+    out->orders.states[at] = sv_of(order_state_text(item->decision.order_state));
+    out->orders.ids[at] = is_paid ? item->entry->fact->channel_id : SV_NONE;
+    out->orders.happened[at] = item->decision.happened_at, out->orders.doubtful[at] = item->decision.is_time_doubtful;
+    out->orders.foreign[at] = item->decision.has_foreign_refund, out->orders.credited[at] = item->decision.credits;
+    if (item->decision.credits) credit(self, item);
+    add_event(self, event_text(EVENT_ORDER_CHANGED), item->order.num, item->order.version + 1,
+              order_changed_payload(self->memory, &item->order, item->decision.order_state));
+}
+
+static void fill_events(columns *out, const outgoing *events, size_t count) {
+    for (size_t at = 0; at < count; at++) {
+        out->events.ids[at] = uuid_v7_now();
+        out->events.types[at] = sv_of(events[at].type);
+        out->events.subjects[at] = events[at].subject, out->events.versions[at] = events[at].version;
+        out->events.payloads[at] = events[at].payload;
     }
-    if (count == 0) return ERR_OK;
+    out->events.len = count;
+}
+
+// After everything else has added its events.
+static err_t store(batch *self, columns *all) {
+    fill_events(all, self->events, self->event_count);
+    size_t notices = all->inbox.len, moneys = all->money.len, orders = all->orders.len, events = all->events.len;
+    if (notices + moneys + orders + events == 0) return ERR_OK;
     return db_exec(
-        self->conn, &SQL_CHANNEL_PAYMENTS_ADD,
-        DB_PARAMS(DB_I32(self->company), DB_TIME(self->now), DB_TEXT_ARRAY(channels, count), DB_TEXT_ARRAY(kinds, count),
-                  DB_TEXT_ARRAY(ids, count), DB_I64_ARRAY(merchants, count), db_param_with_nulls(DB_I64_ARRAY(orders, count), no_order),
-                  DB_I64_ARRAY(amounts, count), DB_TEXT_ARRAY(currencies, count), DB_TEXT_ARRAY(outcomes, count)),
+        self->conn, &SQL_FACTS_STORE,
+        DB_PARAMS(
+            DB_I32(self->company), DB_TIME(self->now), DB_I64_ARRAY(all->inbox.merchants, notices), DB_TEXT_ARRAY(all->inbox.ids, notices),
+            DB_TEXT_ARRAY(all->inbox.types, notices), DB_TIME_ARRAY(all->inbox.received, notices),
+            DB_TEXT_ARRAY(all->inbox.headers, notices), DB_BYTES_ARRAY(all->inbox.bodies, notices),
+            DB_TEXT_ARRAY(all->inbox.plaintexts, notices), DB_TEXT_ARRAY(all->inbox.outcomes, notices),
+            db_param_with_nulls(DB_I64_ARRAY(all->inbox.orders, notices), all->inbox.no_order), DB_TEXT_ARRAY(all->money.channels, moneys),
+            DB_TEXT_ARRAY(all->money.kinds, moneys), DB_TEXT_ARRAY(all->money.ids, moneys), DB_I64_ARRAY(all->money.merchants, moneys),
+            db_param_with_nulls(DB_I64_ARRAY(all->money.orders, moneys), all->money.no_order), DB_I64_ARRAY(all->money.amounts, moneys),
+            DB_TEXT_ARRAY(all->money.currencies, moneys), DB_TEXT_ARRAY(all->money.outcomes, moneys),
+            DB_I64_ARRAY(all->orders.nums, orders), DB_TEXT_ARRAY(all->orders.states, orders), DB_TEXT_ARRAY(all->orders.ids, orders),
+            DB_TIME_ARRAY(all->orders.happened, orders), DB_BOOL_ARRAY(all->orders.doubtful, orders),
+            DB_BOOL_ARRAY(all->orders.foreign, orders), DB_BOOL_ARRAY(all->orders.credited, orders), DB_UUID_ARRAY(all->events.ids, events),
+            DB_TEXT_ARRAY(all->events.types, events), DB_I64_ARRAY(all->events.subjects, events),
+            DB_I64_ARRAY(all->events.versions, events), DB_TEXT_ARRAY(all->events.payloads, events)),
         NULL);
-}
-
-static err_t store_orders(batch *self) {
-    int64_t nums[MAX];
-    sv states[MAX], ids[MAX];
-    instant_ms happened[MAX];
-    bool doubtful[MAX], foreign[MAX], credited[MAX];
-    size_t count = 0;
-    for (size_t i = 0; i < self->len; i++) {
-        work *item = &self->items[i];
-        if (!item->decision.changes_order) continue;
-        bool is_paid = item->entry->fact->state == PROVIDER_STATE_PAID;
-        nums[count] = item->order.num;
-        states[count] = sv_of(order_state_text(item->decision.order_state));
-        ids[count] = is_paid ? item->entry->fact->channel_id : SV_NONE;
-        happened[count] = item->decision.happened_at, doubtful[count] = item->decision.is_time_doubtful;
-        foreign[count] = item->decision.has_foreign_refund, credited[count++] = item->decision.credits;
-        if (item->decision.credits) credit(self, item);
-        add_event(self, event_text(EVENT_ORDER_CHANGED), item->order.num, item->order.version + 1,
-                  order_changed_payload(self->memory, &item->order, item->decision.order_state));
-    }
-    if (count == 0) return ERR_OK;
-    return db_exec(self->conn, &SQL_ORDERS_SETTLE,
-                   DB_PARAMS(DB_I32(self->company), DB_TIME(self->now), DB_I64_ARRAY(nums, count), DB_TEXT_ARRAY(states, count),
-                             DB_TEXT_ARRAY(ids, count), DB_TIME_ARRAY(happened, count), DB_BOOL_ARRAY(doubtful, count),
-                             DB_BOOL_ARRAY(foreign, count), DB_BOOL_ARRAY(credited, count)),
-                   NULL);
 }
 
 static err_t store_questions(batch *self) {
@@ -539,21 +556,22 @@ static err_t store_suspense(batch *self) {
 }
 
 static err_t read_all(batch *self) {
-    err_t err = db_set_company(self->conn, self->company);
-    if (!err) err = read_orders(self);
+    err_t err = read_orders(self);
     if (!err) err = read_refunds(self);
-    if (!err) err = read_known(self);
-    return err ? err : read_inbox(self);
+    return err ? err : read_known(self);
 }
 
 static err_t write_all(batch *self) {
-    err_t err = store_inbox(self);
-    if (!err) err = store_money(self);
-    if (!err) err = store_orders(self);
-    if (!err) err = store_questions(self);
+    columns *all = ARENA_NEW(self->memory, columns);
+    for (size_t i = 0; i < self->len; i++) {
+        fill_inbox(all, &self->items[i]);
+        fill_money(all, &self->items[i]);
+        fill_order(self, all, &self->items[i]);
+    }
+    err_t err = store_questions(self);
     if (!err) err = store_refunds(self);
     if (!err) err = store_suspense(self);
-    if (!err) err = outbox_add(self->conn, self->company, self->events, self->event_count, self->now);
+    if (!err) err = store(self, all);
     return err ? err : postings_add(self->conn, self->company, self->postings, self->posting_count, self->now);
 }
 
