@@ -33,7 +33,8 @@ select (select count(*) from ingest.outbox where published_at is null),
        (select count(*) from billing.quarantine where resolved_at is null),
        (select count(*) from ingest.refused_reading where received_at > $1::timestamptz - interval '1 hour'),
        (select count(*) from billing.point where stopped_since is not null),
-       (select count(*) from billing.replay_request)
+       (select count(*) from billing.replay_request),
+       (select count(*) from billing.recharge_item where done_at is null) + (select count(*) from billing.recharge_share)
 
 -- name: status_meters
 -- In contact, silent, never heard.

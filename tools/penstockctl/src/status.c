@@ -40,7 +40,8 @@ typedef struct status_amount {
     COUNT(QUARANTINE, "quarantine", "in quarantine")                \
     COUNT(REFUSED, "refused_last_hour", "refused, last hour")       \
     COUNT(STOPPED, "points_stopped", "usage points stopped")        \
-    COUNT(REPLAYS, "replays_waiting", "replays waiting")
+    COUNT(REPLAYS, "replays_waiting", "replays waiting")            \
+    COUNT(RECHARGES, "recharges_waiting", "recharges waiting")
 
 enum {
 #define COUNT(name, key, text) COUNT_##name,
