@@ -3,12 +3,11 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { startStack } from '../../support/stack.mjs';
 import { waitFor } from '../../support/wait.mjs';
-import { Site, makeStandIns } from './site.mjs';
+import { Site } from './site.mjs';
 
 let stack, site, point, id;
 before(async () => {
   stack = await startStack();
-  await makeStandIns(stack);
   await stack.query("select penstock.ensure_partitions((now() - interval '1 day')::date, (now() + interval '1 day')::date)");
   await (await stack.spawnService('control')).ready();
   site = await Site.make(stack, { code: 'by-hand' });

@@ -8,14 +8,13 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { runProgram } from '../../support/child.mjs';
 import { ROOT, buildDir, startStack } from '../../support/stack.mjs';
-import { ALL_DAY, DAY, HOUR, MINUTE, SECOND, makeStandIns } from './site.mjs';
+import { ALL_DAY, DAY, HOUR, MINUTE, SECOND } from './site.mjs';
 
 const SEED = Number(process.env.PENSTOCK_TEST_SEED ?? 20261121);
 const LONG = Boolean(process.env.PENSTOCK_TEST_LONG);
 let stack;
 before(async () => {
   stack = await startStack({ redis: false });
-  await makeStandIns(stack);
   await stack.query("select penstock.ensure_partitions((now() - interval '5 days')::date, (now() + interval '1 day')::date)");
 });
 after(() => stack.stop());

@@ -6,14 +6,13 @@ import { startStack } from '../../support/stack.mjs';
 import { sleep, waitFor } from '../../support/wait.mjs';
 import { Line } from '../ingest/line.mjs';
 import { Site as IngestSite } from '../ingest/site.mjs';
-import { OPEN_POLICY, Site, makeStandIns } from './site.mjs';
+import { OPEN_POLICY, Site } from './site.mjs';
 
 let stack, ingest;
 let count = 0;
 const lines = [];
 before(async () => {
   stack = await startStack();
-  await makeStandIns(stack);
   await stack.query("select penstock.ensure_partitions((now() - interval '1 day')::date, (now() + interval '1 day')::date)");
   const control = await stack.spawnService('control');
   ingest = await stack.spawnService('ingest', { PENSTOCK_INGEST_RELAY_WAIT_S: '2', PENSTOCK_INGEST_VALVE_WAIT_S: '8', PENSTOCK_INGEST_DRAIN_S: '0' });

@@ -12,24 +12,6 @@ export const OPEN_POLICY = { prepaid_rule: true, cut_windows: ALL_DAY, warning_r
 
 const iso = (at) => new Date(at).toISOString();
 
-// What the other services' migrations make; a database without it yet gets a stand-in of the same shape.
-export async function makeStandIns(stack) {
-  if (!(await stack.value("select to_regprocedure('payments.switch_off_block(integer, bigint, timestamptz)')"))) {
-    await stack.query(`create table payments.blocked (company_id integer, account_num bigint, reason text);
-      grant select on payments.blocked to penstock_door;
-      create function payments.switch_off_block(company integer, account bigint, at timestamptz) returns text language sql stable security definer
-      as $$ select b.reason from payments.blocked b where b.company_id = company and b.account_num = account limit 1 $$;
-      alter table payments.blocked owner to penstock_owner;
-      alter function payments.switch_off_block(integer, bigint, timestamptz) owner to penstock_owner;
-      grant execute on function payments.switch_off_block(integer, bigint, timestamptz) to penstock_door`);
-  }
-  if (!(await stack.value("select to_regclass('alerts.delivered_warning')"))) {
-    await stack.query(`create table alerts.delivered_warning (company_id integer, purse_num bigint, level smallint, delivered_at timestamptz, message_id uuid,
-        constraint delivered_warning_pk primary key (company_id, purse_num, level));
-      grant select on alerts.delivered_warning to penstock_door`);
-  }
-}
-
 export class Site {
   constructor(stack) {
     this.stack = stack;

@@ -5,13 +5,12 @@ import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { startStack } from '../../support/stack.mjs';
 import { sleep, waitFor } from '../../support/wait.mjs';
-import { HOUR, MINUTE, OPEN_POLICY, SECOND, Site, makeStandIns } from './site.mjs';
+import { HOUR, MINUTE, OPEN_POLICY, SECOND, Site } from './site.mjs';
 
 let stack, control;
 let count = 0;
 before(async () => {
   stack = await startStack();
-  await makeStandIns(stack);
   await stack.query("select penstock.ensure_partitions((now() - interval '1 day')::date, (now() + interval '1 day')::date)");
   control = await stack.spawnService('control');
   await control.ready();

@@ -6,14 +6,13 @@ import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { startStack } from '../../support/stack.mjs';
 import { sleep, waitFor } from '../../support/wait.mjs';
-import { SECOND, Site, makeStandIns } from './site.mjs';
+import { SECOND, Site } from './site.mjs';
 
 const SEED = Number(process.env.PENSTOCK_TEST_SEED ?? 20261121);
 let stack;
 let count = 0;
 before(async () => {
   stack = await startStack({ exclusive: true });
-  await makeStandIns(stack);
   await stack.query("select penstock.ensure_partitions((now() - interval '1 day')::date, (now() + interval '1 day')::date)");
 });
 after(() => stack.stop());
