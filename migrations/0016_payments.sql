@@ -7,6 +7,65 @@ grant execute on function billing.post_transfers(integer, text, text, timestampt
 insert into billing.transfer_permission (role_name, kind) values
     ('penstock_payments', 3), ('penstock_payments', 4), ('penstock_payments', 5), ('penstock_payments', 10);
 
+-- Many postings of one transfer each: post_transfers for a batch, set-based. Every posting must be new: one that exists, whatever
+-- its content, fails them all with its key's constraint. Purses are locked in ascending order.
+create function billing.post_each(company integer, posting_source text[], posting_key text[], at timestamptz,
+                                  requests billing.transfer_request[]) returns void
+    language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+    purses bigint[];
+    found_count integer;
+begin
+    if company is null or company is distinct from penstock.current_company() then
+        raise exception 'the company of the transaction is not set' using errcode = '42501';
+    end if;
+    if coalesce(cardinality(requests), 0) = 0 or cardinality(requests) is distinct from cardinality(posting_source)
+        or cardinality(requests) is distinct from cardinality(posting_key) then
+        raise exception 'each posting needs its source, its key and its transfer' using errcode = '22023';
+    end if;
+    if exists (select from unnest(requests) r where not exists (
+                   select from billing.transfer_permission p where p.role_name = session_user and p.kind = r.kind)) then
+        raise exception '% may not post this kind of transfer', session_user using errcode = '42501';
+    end if;
+    insert into billing.posting (company_id, source, key, content_sha256, transfer_ids, posted_at)
+    select company, posting_source[i], posting_key[i], sha256(convert_to(array[requests[i]]::text, 'UTF8')), array[(requests[i]).id], at
+    from generate_subscripts(requests, 1) i;
+
+    purses := array(select r.debit_num from unnest(requests) r where r.debit_class = 1
+                    union select r.credit_num from unnest(requests) r where r.credit_class = 1 order by 1);
+    perform billing.open_purse(company, u.num, at) from unnest(purses) u (num)
+    where not exists (select from billing.purse p where p.num = u.num);
+    perform from billing.purse p where p.num = any(purses) and p.company_id = company order by p.num for update;
+    update billing.purse p
+    set balance_micro = p.balance_micro + t.amount, updated_at = at, level = l.level, level_version = p.level_version + (l.level <> p.level)::integer
+    from (select u.num, sum(u.amount)::bigint as amount, min(u.currency) as currency, count(distinct u.currency) as currencies
+          from (select r.debit_num as num, -r.amount_micro as amount, r.currency from unnest(requests) r where r.debit_class = 1
+                union all
+                select r.credit_num, r.amount_micro, r.currency from unnest(requests) r where r.credit_class = 1) u
+          group by u.num) t
+    join billing.purse b on b.num = t.num
+    cross join lateral (select billing.credit_level(b.balance_micro + t.amount, b.alarm_1_micro, b.alarm_2_micro, b.overdraft_micro) as level) l
+    where p.num = t.num and p.company_id = company and p.currency = t.currency and t.currencies = 1;
+    get diagnostics found_count = row_count;
+    if found_count is distinct from coalesce(cardinality(purses), 0) then
+        raise exception 'a purse does not hold this currency or is none of this company' using errcode = '22023';
+    end if;
+
+    insert into billing.transfer (id, company_id, kind, debit_class, debit_item, credit_class, credit_item, debit_num, credit_num,
+                                  amount_micro, source_num, booked_at, effective_at, currency, corrects, note)
+    select r.id, company, r.kind, r.debit_class, r.debit_item, r.credit_class, r.credit_item, r.debit_num, r.credit_num,
+           r.amount_micro, r.source_num, at, r.effective_at, r.currency, r.corrects, r.note
+    from unnest(requests) r;
+    insert into billing.outbox (company_id, stream, type, subject_num, version, payload, created_at)
+    select company, 'balances', 'balance_changed', p.num, p.level_version,
+           jsonb_build_object('purse', p.num, 'account', p.account_num, 'property', p.property_num, 'purpose', p.purpose,
+                              'balance_micro', p.balance_micro::text, 'currency', p.currency, 'level', p.level,
+                              'level_version', p.level_version), at
+    from billing.purse p where p.company_id = company and p.num = any(purses);
+end $$;
+alter function billing.post_each(integer, text[], text[], timestamptz, billing.transfer_request[]) owner to penstock_door;
+grant execute on function billing.post_each(integer, text[], text[], timestamptz, billing.transfer_request[]) to penstock_payments;
+
 -- A merchant account of a legal entity with a payment channel. active: new orders go there; paused: none do; retired: it is
 -- replaced, but still receives and refunds. One merchant of an entity and channel is active at a time.
 create table core.merchant (

@@ -92,14 +92,13 @@ from unnest($3::uuid[], $4::text[], $5::bigint[], $6::bigint[], $7::text[]) as w
 select billing.transfer_num($1);
 
 -- name: post
--- One transfer a posting, in the order given, which is that of purses. Last in its transaction. The company is set on the way,
--- because the function's first argument comes from there.
-select billing.post_transfers(c.company::integer, w.source, w.key, $2,
-    array[row(coalesce(w.id, billing.transfer_num($2)), w.kind, w.debit_class, w.debit_num, w.debit_item, w.credit_class, w.credit_num,
-              w.credit_item, w.currency, w.amount_micro, w.source_num, w.effective_at, w.corrects, null)::billing.transfer_request])
-from (select * from unnest($3::text[], $4::text[], $5::bigint[], $6::smallint[], $7::smallint[], $8::bigint[], $9::smallint[], $10::smallint[],
-                           $11::bigint[], $12::smallint[], $13::text[], $14::bigint[], $15::bigint[], $16::timestamptz[], $17::bigint[])
-          with ordinality as u (source, key, id, kind, debit_class, debit_num, debit_item, credit_class, credit_num, credit_item, currency,
-                                amount_micro, source_num, effective_at, corrects, place)
-      order by place) w,
-     (select set_config('app.company', $1::integer::text, true) as company offset 0) c;
+-- One transfer a posting. Last in its transaction. The company is set on the way: the function's first argument comes from there.
+select billing.post_each(c.company::integer, $3, $4, $2,
+    array(select row(coalesce(w.id, billing.transfer_num($2)), w.kind, w.debit_class, w.debit_num, w.debit_item, w.credit_class, w.credit_num,
+                     w.credit_item, w.currency, w.amount_micro, w.source_num, w.effective_at, w.corrects, null)::billing.transfer_request
+          from unnest($5::bigint[], $6::smallint[], $7::smallint[], $8::bigint[], $9::smallint[], $10::smallint[],
+                      $11::bigint[], $12::smallint[], $13::text[], $14::bigint[], $15::bigint[], $16::timestamptz[], $17::bigint[])
+              with ordinality as w (id, kind, debit_class, debit_num, debit_item, credit_class, credit_num, credit_item, currency,
+                                    amount_micro, source_num, effective_at, corrects, place)
+          order by place))
+from (select set_config('app.company', $1::integer::text, true) as company offset 0) c;

@@ -213,6 +213,7 @@ billing.lock_purse           penstock_door   api payments admin
 billing.open_purse           penstock_door   api payments admin
 billing.unclaimed_blocks     -               billing
 billing.transfer_num         penstock_door   api payments admin
+billing.post_each            penstock_door   payments
 billing.post_transfers       penstock_door   api payments admin
 core.is_cut_windows          -               api admin
 core.is_switching_schedule   -               api admin
