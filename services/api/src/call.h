@@ -90,3 +90,6 @@ err_t create_order(api_call *call, fault *out_fault) MUST_CHECK;
 err_t list_orders(api_call *call, fault *out_fault) MUST_CHECK;
 err_t get_order(api_call *call, fault *out_fault) MUST_CHECK;
 err_t close_order(api_call *call, fault *out_fault) MUST_CHECK;
+err_t get_supply(api_call *call, fault *out_fault) MUST_CHECK;
+err_t request_supply(api_call *call, fault *out_fault) MUST_CHECK;
+err_t get_supply_request(api_call *call, fault *out_fault) MUST_CHECK;

@@ -163,6 +163,8 @@ describe('companies and scopes', () => {
     '/api/v1/accounts/{id}/adjustments': 'account', '/api/v1/accounts/{id}/preset-credits': 'account', '/api/v1/accounts/{id}/zeroing': 'account',
     '/api/v1/sales/{id}': 'sale', '/api/v1/sales/{id}/reversal': 'sale', '/api/v1/sales/{id}/decision': 'sale', '/api/v1/sales/{id}/receipt': 'sale',
     '/api/v1/bulk-sales/{id}': 'bulkSale', '/api/v1/bulk-sales/{id}/confirmation': 'bulkSale',
+    '/api/v1/accounts/{id}/orders': 'account', '/api/v1/orders/{id}': 'order', '/api/v1/orders/{id}/close': 'order',
+    '/api/v1/usage-points/{id}/supply': 'usagePoint', '/api/v1/supply-requests/{id}': 'supplyRequest',
   };
   // A body that would be right, so that nothing but the id can be wrong.
   const MONEY = { purpose: 'electricity', amount: '1.00' };
@@ -171,6 +173,7 @@ describe('companies and scopes', () => {
     '/api/v1/accounts/{id}/adjustments': { ...MONEY, reason: 'attack' }, '/api/v1/accounts/{id}/preset-credits': { ...MONEY, reason: 'attack' },
     '/api/v1/accounts/{id}/zeroing': { purpose: 'electricity', reason: 'attack' }, '/api/v1/sales/{id}/reversal': { reason: 'attack' },
     '/api/v1/sales/{id}/decision': { decision: 'approve' },
+    '/api/v1/accounts/{id}/orders': MONEY, '/api/v1/usage-points/{id}/supply': { action: 'off', reason: 'attack' },
   };
   const METHODS = ['get', 'post', 'put', 'patch', 'delete'];
   const EXTRA = {
@@ -184,6 +187,12 @@ describe('companies and scopes', () => {
     const post = (path, body) => stranger.post(path, body, { 'idempotency-key': randomBytes(8).toString('hex') });
     theirs.sale = (await post(`/api/v1/accounts/${theirs.account}/sales`, { ...MONEY, method: 'cash' })).data.id;
     theirs.bulkSale = (await post('/api/v1/bulk-sales', { property: theirs.property, file_name: 'theirs', csv: 'account,purpose,amount,reference\nx,electricity,1,' })).data.id;
+    await stack.query(
+      `insert into core.merchant (company_id, id, legal_entity_num, channel, mode, merchant, app, base_url, created_at)
+       select distinct on (company_id, legal_entity_num) company_id, gen_random_uuid(), legal_entity_num, 'wechat', 'direct', '1900000001', 'wx1', 'http://127.0.0.1:9', now()
+       from core.property_seller where company_id = $1 and item = 'electricity'`, [await world.companyNum('xuefu')]);
+    theirs.order = (await post(`/api/v1/accounts/${theirs.account}/orders`, MONEY)).data.id;
+    theirs.supplyRequest = (await post(`/api/v1/usage-points/${theirs.usagePoint}/supply`, { action: 'read_state', reason: 'theirs' })).data.id;
     const before = await stack.value('select sum(version) from core.purse');
     let attacked = 0;
     for (const [template, operations] of Object.entries(contract.paths)) {
@@ -202,7 +211,7 @@ describe('companies and scopes', () => {
         attacked++;
       }
     }
-    assert.equal(attacked, Object.keys(KIND).length + 1); // one has two methods
+    assert.equal(attacked, Object.keys(KIND).length + 3); // three have two methods
     assert.equal(await stack.value('select sum(version) from core.purse'), before, 'nothing changed');
     for (const query of [`/api/v1/overview?property=${theirs.property}`, `/api/v1/events?property=${theirs.property}`]) assertProblem(await manager.get(query), 404, 'not-found');
   });

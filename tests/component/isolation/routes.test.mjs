@@ -27,7 +27,7 @@ const canary = (code) => `canary-${code}`;
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 
 async function marksOf(company, property = null) {
-  const ids = (await stack.query("select n.nspname || '.' || c.relname as name, exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'property_num') as placed from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid and a.attname = 'id' and a.atttypid = 'uuid'::regtype where n.nspname in ('core', 'api', 'ingest', 'payments') and c.relkind = 'r' and c.relname not in ('meter_model', 'replica')")).rows;
+  const ids = (await stack.query("select n.nspname || '.' || c.relname as name, exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'property_num') as placed from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid and a.attname = 'id' and a.atttypid = 'uuid'::regtype where n.nspname in ('core', 'api', 'ingest', 'payments', 'control') and c.relkind = 'r' and c.relname not in ('meter_model', 'replica')")).rows;
   const found = new Set();
   for (const { name, placed } of ids) {
     if (property !== null && !placed && name !== 'core.property') continue;
@@ -123,6 +123,13 @@ async function walk(visitor) {
     `insert into core.merchant (company_id, id, legal_entity_num, channel, mode, merchant, app, base_url, created_at)
      select s.company_id, gen_random_uuid(), s.legal_entity_num, 'wechat', 'direct', '1900000001', 'wx1', 'http://127.0.0.1:9', now()
      from core.property_seller s join core.property p on p.company_id = s.company_id and p.num = s.property_num where p.id = $1 and s.item = 'electricity'`, [property]);
+  const supplied = (await stack.query('select id from core.usage_point where company_id = $1 order by num limit 2', [visitor.num])).rows;
+  for (const { id } of supplied) {
+    const path = `/api/v1/usage-points/${id}/supply`;
+    const wish = await ask('/api/v1/usage-points/{id}/supply', path, { method: 'POST', body: { action: 'off', reason: 'walk' }, headers: { 'idempotency-key': `walk-supply-${id}` } });
+    await ask('/api/v1/supply-requests/{id}', `/api/v1/supply-requests/${wish.id}`);
+    await ask('/api/v1/usage-points/{id}/supply', path);
+  }
   const order = await move('/api/v1/accounts/{id}/orders', till, { purpose: 'electricity', amount: '8.00' });
   await move('/api/v1/accounts/{id}/orders', till, { purpose: 'electricity', amount: '9.00' });
   await ask('/api/v1/orders/{id}', `/api/v1/orders/${order.id}`);
@@ -195,6 +202,7 @@ test('canaries and ids are in the own answers: the search can find something', a
 const fingerprint = () =>
   stack.value(`select md5((select string_agg(p::text, ',' order by num) from core.purse p) || (select count(*) from api.read_request) || (select count(*) from api.outbox)
     || (select string_agg(o::text, ',' order by num) from payments.payment_order o)
+    || (select count(*) from control.request)
     || (select count(*) from api.sale) || (select count(*) from api.bulk_sale) || (select count(*) from billing.transfer)
     || (select count(*) from core.audit) || (select count(*) from api.idempotency))`);
 
