@@ -118,6 +118,17 @@ test('one publication makes the versions of all companies, in each one\'s own ti
   assert.match(list, new RegExp(`^shared +${one.name} +0\\.4 +final +published \\S+ +versions 3\nshared +${now.name} +0\\.45 +final +published \\S+ +versions 3\n$`));
 });
 
+test('a document and a value published at the same time find each other', async () => {
+  const site = await makeSite();
+  const [one, now] = [monthAt(1), monthAt(0)];
+  for (let i = 0; i < 5; i++) {
+    assert.equal((await publish(`race-${i}`, one.name, '0.4')).code, 0);
+    const answers = await Promise.all([publishTariff(site.code, indexed(`race-${i}`, one.start, `race-${i}`)), publish(`race-${i}`, now.name, '0.5')]);
+    for (const { code, stderr } of answers) assert.equal(code, 0, stderr);
+    assert.deepEqual((await versions(`race-${i}`)).map((v) => v.month), [one.name, now.name]);
+  }
+});
+
 test('a value is published once; after the final one nothing follows', async () => {
   const month = monthAt(5).name;
   assert.equal((await publish('once', month, '1', '--provisional')).code, 0);

@@ -30,8 +30,8 @@ where exists (select from core.tariff_version v
 order by t.company_id, t.num
 
 -- name: tariff_index_lock
--- Changes of a company's tariffs come one after another.
-select c.company_id from core.company c where c.company_id = any($1::integer[]) order by c.company_id for no key update
+-- Changes of a company's tariffs come one after another; a document that is being published is seen, or sees the value.
+select c.company_id from core.company c order by c.company_id for no key update
 
 -- name: tariff_index_documents
 -- The documents of a tariff, each once, in the order in which they take effect.

@@ -72,19 +72,18 @@ typedef struct index_publishing {
 
 static err_t load_tariffs(index_publishing *self) {
     db *conn = self->making.conn;
+    AUTO(db_rows) locked = {0};
     AUTO(db_rows) rows = {0};
-    err_t err = db_query(conn, &SQL_TARIFF_INDEX_TARIFFS, DB_PARAMS(DB_CSTR(self->request->index)), &rows);
+    err_t err = db_query(conn, &SQL_TARIFF_INDEX_LOCK, DB_NO_PARAMS, &locked);
+    if (!err) err = db_query(conn, &SQL_TARIFF_INDEX_TARIFFS, DB_PARAMS(DB_CSTR(self->request->index)), &rows);
     if (err || rows.len == 0) return err;
     self->tariffs = ARENA_ARRAY(self->memory, index_tariff, rows.len);
-    int32_t *companies = ARENA_ARRAY(self->memory, int32_t, rows.len);
     for (size_t i = 0; i < rows.len; i++) {
-        companies[i] = (int32_t)db_i64(&rows, i, 0);
-        self->tariffs[i] = (index_tariff){companies[i], arena_copy(self->memory, db_text(&rows, i, 1)), db_i64(&rows, i, 2),
+        self->tariffs[i] = (index_tariff){(int32_t)db_i64(&rows, i, 0), arena_copy(self->memory, db_text(&rows, i, 1)), db_i64(&rows, i, 2),
                                           db_uuid(&rows, i, 3), arena_copy(self->memory, db_text(&rows, i, 4))};
     }
     self->tariff_count = rows.len;
-    AUTO(db_rows) locked = {0};
-    return db_query(conn, &SQL_TARIFF_INDEX_LOCK, DB_PARAMS(DB_I32_ARRAY(companies, rows.len)), &locked);
+    return ERR_OK;
 }
 
 // Each document of a tariff that is in force in the month.

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "crypto/crypto.h"
 #include "ctl_sql.h"
+#include "file.h"
 #include "json/json_writer.h"
 #include "tariff_index_store.h"
 
@@ -125,20 +126,24 @@ static int publish(const publish_request *request) {
     AUTO_ZONE_SET zones = zone_set_new(SV(ZONE_FILES_FOLDER));
     AUTO(price_indices) indices = {0};
     AUTO(tariff_text) text = {0};
+    sv json;
+    if (!ctl_file_read(request->file, TARIFF_DOCUMENT_BYTES_MAX, memory, &json)) return CTL_BAD_INPUT;
     AUTO_DB conn = NULL;
     if (!ctl_db_open("penstockctl/tariff", &conn)) return CTL_NO;
     AUTO(db_tx) tx = {0};
+    publishing self = {.conn = conn, .zones = zones, .indices = &indices, .text = &text, .request = request};
     err_t err = db_begin(conn, &tx);
-    if (!err) err = tariff_indices_load(conn, &indices);
     if (err) return ctl_db_fault(conn, "publishing the tariff", err);
-    int end = tariff_text_read_file(request->file, zones, &indices, memory, &text);
+    int end = tariff_company(conn, request->company, true, &self.company);
     if (end != CTL_OK) return end;
+    // Under the lock: what is published of an index now, or sees this document.
+    err = tariff_indices_load(conn, &indices);
+    if (err) return ctl_db_fault(conn, "publishing the tariff", err);
+    fault why = {0};
+    if (tariff_text_read(json, TARIFF_FOR_CHARGING, zones, &indices, memory, &text, &why)) return ctl_fault(request->file, &why);
     uint8_t digest[CRYPTO_SHA256_LEN];
     crypto_sha256(text.json, digest);
-    publishing self = {
-        .conn = conn, .zones = zones, .indices = &indices, .text = &text, .request = request, .sha256 = sv_slice(digest, sizeof digest)};
-    end = tariff_company(conn, request->company, true, &self.company);
-    if (end != CTL_OK) return end;
+    self.sha256 = sv_slice(digest, sizeof digest);
     penstock_clock clock = clock_system();
     self.now = clock_now(&clock);
     err = tariff_find(conn, self.company, text.code, self.sha256, memory, &self.known);
@@ -151,7 +156,6 @@ static int publish(const publish_request *request) {
         ctl_say("--name: the tariff %.*s has its name", SV_ARG(text.code));
         return CTL_BAD_INPUT;
     }
-    fault why = {0};
     if (!err) err = write_version(&self);
     if (!err) err = write_index_months(&self, &why);
     if (why.err) return ctl_fault(request->file, &why);
