@@ -188,6 +188,7 @@ void callers_run(service *svc, void *context) {
     caller self = {.all = context};
     fault why = {0};
     db_options options = service_db_options(svc, "caller");
+    options.session_options = APPLY_SESSION_OPTIONS;
     AUTO_HTTPC http = NULL;
     AUTO_ARENA memory = arena_new(MEMORY_MAX);
     AUTO_DB conn = NULL;

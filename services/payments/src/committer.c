@@ -246,6 +246,7 @@ static void work(committer *self, db *conn, arena *memory) {
 void committer_run(service *svc, void *context) {
     committer *self = context;
     db_options options = service_db_options(svc, "committer");
+    options.session_options = APPLY_SESSION_OPTIONS;
     AUTO_ARENA memory = arena_new(MEMORY_MAX);
     AUTO_DB conn = NULL;
     while (!service_is_stopping(svc)) {
