@@ -210,7 +210,7 @@ export function chargeOf({ room }, utility, n) {
   const isCorrection = n === 7;
   const amount = cents((quantity * price) / MICRO);
   return {
-    id: `${room.id}-${utility}-c${n}`, cause: isCorrection ? 'correction' : 'reading', from: iso(to - HALF_HOUR), to: iso(to), booked_at: iso(to + 42_000), unit: utility === 'w' ? 'm3' : 'kWh',
+    id: `${room.id}-${utility}-c${n}`, cause: isCorrection ? 'correction' : 'reading', estimated: false, from: iso(to - HALF_HOUR), to: iso(to), booked_at: iso(to + 42_000), unit: utility === 'w' ? 'm3' : 'kWh',
     quantity: decimal(isCorrection ? -quantity : quantity), amount: decimal(isCorrection ? -amount : amount), currency: 'CNY',
   };
 }
@@ -253,7 +253,9 @@ export function explanationOf(place, utility, n, language) {
   return {
     charge, sentences, readings: { from: { value: decimal(place.room.register - quantity), unit: charge.unit, read_at: charge.from }, to: { value: decimal(place.room.register), unit: charge.unit, read_at: charge.to } },
     tariff: { code: utility === 'w' ? 'sh-water-2024' : 'sh-commercial-tou', version: 3, effective_from: '2026-01-01T00:00:00+08:00' },
-    window: { over: 'month', from: `${charge.from.slice(0, 8)}01T00:00:00+08:00`, to: null }, lines, unrounded_total: decimal(total),
+    closing: null, corrects: null, indices: [],
+    window: { over: 'month', from: `${charge.from.slice(0, 8)}01T00:00:00+08:00`, to: null, used_before: decimal(before + sum(others.map(({ q }) => q))), used_after: decimal(before + quantity + sum(others.map(({ q }) => q))) },
+    pieces: [{ from: charge.from, to: charge.to, period, tier: 1, quantity: decimal(quantity) }], lines, unrounded_total: decimal(total),
     rounding: { mode: 'half_up', scale: 2, at: 'total' }, total: decimal(cents(total)), already_charged: decimal(cents(total) - amount),
   };
 }
