@@ -1,32 +1,32 @@
 -- The transaction that applies what channels say: reads under locks, then writes, then posts.
 
 -- name: orders_lock
--- The orders of these numbers, locked in the order of their numbers until the transaction ends.
+-- The orders of these numbers, locked in the order of their numbers until the transaction ends. What is looked for goes first and
+-- each is found by its key, here and below: a plan made while a company had few rows must not scan them when it has many.
 select o.company_id, o.num, o.id, o.number, o.account_num, o.purse_num, o.property_num, o.purpose, o.legal_entity_num, o.merchant_num,
        o.channel, o.product, o.payer, o.client_ip, o.description, o.amount_micro, o.currency, o.state, o.version, o.handle,
        o.handle_valid_to, o.channel_id, o.created_at, o.expires_at, o.cancelled_at, o.step, o.attempts, o.closed_at
-from payments.payment_order o where o.company_id = $1 and o.number = any($2::text[])
-order by o.number for update;
+from (select distinct number from unnest($2::text[]) u (number) order by number) w
+cross join lateral (select * from payments.payment_order q where q.company_id = $1 and q.number = w.number for update) o;
 
 -- name: refunds_lock
 select r.num, r.id, r.number, r.order_num, r.amount_micro, r.currency, r.state, r.version, r.reserve_transfer_id, r.created_at, r.reason,
        r.step, r.attempts
-from payments.refund r where r.company_id = $1 and r.number = any($2::text[])
-order by r.number for update;
+from (select distinct number from unnest($2::text[]) u (number) order by number) w
+cross join lateral (select * from payments.refund q where q.company_id = $1 and q.number = w.number for update) r;
 
 -- name: known
 -- What was recorded before: money by the channel's ids of it, and events by theirs with what became of them. Run after the
 -- orders are locked, so that it sees what their last holder committed.
 select c.channel, c.kind, c.channel_id, null::bigint, null::text
-from payments.channel_payment c
-join unnest($2::text[], $3::text[], $4::text[]) as w (channel, kind, channel_id)
-    on c.channel = w.channel and c.kind = w.kind and c.channel_id = w.channel_id
-where c.company_id = $1
+from unnest($2::text[], $3::text[], $4::text[]) as w (channel, kind, channel_id)
+cross join lateral (select * from payments.channel_payment q
+                    where q.company_id = $1 and q.channel = w.channel and q.kind = w.kind and q.channel_id = w.channel_id offset 0) c
 union all
 select null, null, n.event_id, n.merchant_num, n.outcome
-from payments.notification n
-join unnest($5::bigint[], $6::text[]) as w (merchant_num, event_id) on n.merchant_num = w.merchant_num and n.event_id = w.event_id
-where n.company_id = $1;
+from unnest($5::bigint[], $6::text[]) as w (merchant_num, event_id)
+cross join lateral (select q.merchant_num, q.event_id, q.outcome from payments.notification q
+                    where q.company_id = $1 and q.merchant_num = w.merchant_num and q.event_id = w.event_id offset 0) n;
 
 -- name: facts_store
 -- Notifications, money, final states of orders and events in one go. A repetition is counted; only one whose first coming ended
@@ -53,7 +53,8 @@ settled as (
         next_query_at = case when w.state = 'closed' then $2::timestamptz + interval '26 hours' end
     from unnest($20::bigint[], $21::text[], $22::text[], $23::timestamptz[], $24::boolean[], $25::boolean[], $26::boolean[])
         as w (num, state, channel_id, happened_at, is_doubtful, has_foreign_refund, is_credited)
-    where o.company_id = $1 and o.num = w.num)
+    cross join lateral (select q.ctid as place from payments.payment_order q where q.company_id = $1 and q.num = w.num offset 0) f
+    where o.ctid = f.place)
 insert into payments.outbox (event_id, company_id, stream, type, subject_num, version, payload, created_at)
 select event_id, $1, 'payments', type, subject_num, version, payload::jsonb, $2
 from unnest($27::uuid[], $28::text[], $29::bigint[], $30::bigint[], $31::text[]) as w (event_id, type, subject_num, version, payload);

@@ -23,10 +23,9 @@ typedef struct apply_entry {
 
 #define APPLY_ENTRIES_MAX 64
 
-// For the connections that apply facts: planning such statements costs more than running them, and a plan made while the
-// tables were small must not outlive that. Everything is found by index.
-#define APPLY_SESSION_OPTIONS \
-    "-c plan_cache_mode=auto -c enable_hashjoin=off -c enable_mergejoin=off -c enable_seqscan=off"
+// For the connections that apply facts: a plan made while the tables were small must not outlive that. Everything is found by
+// index.
+#define APPLY_SESSION_OPTIONS "-c enable_hashjoin=off -c enable_mergejoin=off -c enable_seqscan=off"
 
 // Runs in an open transaction on `conn`, which the caller commits at once. All entries are of one company, and no two
 // speak of the same order, refund or event. With ERR_SERIALIZATION the whole transaction is to be run again.
