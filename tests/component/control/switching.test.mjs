@@ -168,6 +168,7 @@ test('an end that stays unknown is settled by a look past the deadline', async (
 test('the gateway is offline: the switch-off dies, and is decided anew when it is back', async () => {
   const site = await makeSite();
   const point = await site.addPoint();
+  await sleep(2500); // an edit of the company is a reason to look again: let those that made the site be taken first
   await site.setBalance(point, -1n);
   const off = await site.issued(point, 'switch_off');
   await site.finish(off, 'failed', { reason: 'gateway_offline' });
