@@ -130,7 +130,7 @@ function cutsOfDay(tariff, day) {
   if (from === to) {
     cuts = []; // a day that the date line took
   } else if (!changesWithin(zone, from - 1, to)) {
-    cuts = cutsOfRow(rowOfDay(tariff, day)).map(([minute, period]) => [from + minute * MINUTE, period]);
+    cuts = cutsOfRow(rowOfDay(tariff, day)).map(([minute, period]) => [from + minute * MINUTE, period]).filter(([at]) => at < to); // its end may be skipped
   } else {
     cuts = [];
     for (let at = from; at < to; at += MINUTE) {
