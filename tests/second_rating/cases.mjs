@@ -1,12 +1,11 @@
 // A case by its seed: its lines for the engine, and what the second implementation says to it.
 import { Account, chargeReadings, priced, quote } from './model.mjs';
-import { Random, randomCase, randomPoint, randomUsage } from './random.mjs';
+import { FIRST_READ_MS, Random, randomCase, randomPoint, randomUsage } from './random.mjs';
 
 const NOTHING_KNOWN = { demand: 0, contracted: 0, factor: 0 };
 const TOO_OFTEN = '! rating: a volume tariff changed too often inside its tier window';
 // A minimum over several versions whose rates have many decimals passes 128 bits; the engine says so and charges nothing.
 const TOO_EXACT = '! close: a quantity or amount passes what can be represented exactly';
-const FIRST_READ_MS = 1000; // the point is installed so long before its first reading
 
 const closingLine = ({ demand, contracted, factor }) => `C ${demand} ${contracted} ${Math.round(factor * 1e6)}\n`;
 

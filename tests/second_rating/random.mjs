@@ -32,6 +32,7 @@ export class Random {
 }
 
 const DAY = 86_400_000;
+export const FIRST_READ_MS = 1000; // a point is installed so long before its first reading
 // The usual ones, then clocks that change at midnight, by half hours, by two hours, backwards in summer, over the date line.
 const USUAL_ZONES = ['Asia/Shanghai', 'Asia/Shanghai', 'UTC', 'Europe/Berlin', 'America/New_York'];
 const ZONES = [
@@ -355,7 +356,7 @@ export function randomPoint(random, most) {
   const found = { start, registers, readings, arrivals: arrivals(random, readings), holders: holders(random, start, end), closing: closingValues(random) };
   found.versions = versions(random, tariff, start, end, random.chance(0.8) ? how : { usesIndices });
   if (!usesIndices) return found;
-  found.versions = versionsOfMonths(found.versions, start, end);
+  found.versions = versionsOfMonths(found.versions, start - FIRST_READ_MS, end);
   const months = [...new Set(found.versions.map((version) => version.month))];
   found.provisional = random.chance(0.3) ? indexValues(random, months) : null;
   found.indices = indexValues(random, months);

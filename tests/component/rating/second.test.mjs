@@ -20,7 +20,7 @@ const program = path.join(buildDir(), 'tests/rating_driver');
 
 function inWorker(seeds) {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL('../../second_rating/compare.mjs', import.meta.url), { workerData: { program, seeds } });
+    const worker = new Worker(new URL('../../second_rating/compare.mjs', import.meta.url), { workerData: { program, seeds }, resourceLimits: { maxYoungGenerationSizeMb: 128 } });
     worker.once('message', resolve);
     worker.once('error', reject);
   });
