@@ -1,7 +1,7 @@
 // From the balance to the relay and back: control and ingest as they are, with meters that obey. Nobody plays anybody.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { HOUR, Site, makeStandIns } from '../control/site.mjs';
+import { HOUR, Site } from '../control/site.mjs';
 import { startStack } from '../../support/stack.mjs';
 import { sleep, waitFor } from '../../support/wait.mjs';
 import { Line } from './line.mjs';
@@ -14,7 +14,6 @@ let nextAddress = 400000000000;
 
 before(async () => {
   stack = await startStack();
-  await makeStandIns(stack);
   await stack.query("select penstock.ensure_partitions((now() - interval '1 day')::date, (now() + interval '1 day')::date)");
   const control = await stack.spawnService('control');
   ingest = await stack.spawnService('ingest', { PENSTOCK_INGEST_RELAY_WAIT_S: '3', PENSTOCK_INGEST_VALVE_WAIT_S: '10' });
