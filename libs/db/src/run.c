@@ -27,6 +27,7 @@ static err_t run(db *self, const db_statement *statement, db_params params, PGre
     if (!err) err = db_finish(self, out_result);
     if (fate == TORTURE_AFTER && !err) {
         PQclear(*out_result);
+        *out_result = NULL;
         db_cut(self);
         return db_note_broken(self, "cut by the test after the operation");
     }

@@ -243,7 +243,7 @@ void callers_listen(service *svc, void *context) {
         bool is_rung = false;
         if (!conn || db_is_broken(conn)) {
             if (service_db_connect(svc, &options, &conn)) break;
-            if (db_listen(conn, "payment_order")) continue;
+            if (db_listen(conn, "payment_order")) db_break(conn);
         }
         if (!db_wait_notice(conn, POLL_MS, &notice, &is_rung) && is_rung) ring(self->bell);
         if (clock_monotonic_ms() < gauges_at_ms) continue;
