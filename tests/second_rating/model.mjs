@@ -367,6 +367,9 @@ function total(tariff, lines, carried = ZERO) {
 
 // ---- accounts
 
+// What was counted is counted up to the next day that begins in the zone: the date line may have taken the one in between.
+const nextBegun = (zone, day) => localDay(zone, dayStart(zone, day));
+
 // whole × part / of, rounded down; what doubles hold exactly is quicker as a double.
 function portion(whole, part, of) {
   const product = Number(whole) * part;
@@ -407,7 +410,7 @@ export class Account {
     if (counts.some(({ per, prorate }) => per !== 'day' && !prorate)) {
       for (let day = Math.max(begun, this.monthsUntil ?? begun); day <= last; day = this.monthsUntil) {
         part.months += 1n;
-        this.monthsUntil = monthOfDay(day, first).to;
+        this.monthsUntil = nextBegun(zone, monthOfDay(day, first).to);
       }
     }
     if (!counts.some(({ per, prorate }) => per === 'day' || prorate)) return;
@@ -415,7 +418,7 @@ export class Account {
       const month = monthOfDay(day, first);
       part.days += 1n;
       part.sharedMonths = plus(part.sharedMonths, fraction(1n, countDays(zone, month.from, month.to)));
-      this.daysUntil = day + 1;
+      this.daysUntil = nextBegun(zone, day + 1);
     }
   }
 
