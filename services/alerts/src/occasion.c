@@ -218,7 +218,7 @@ static err_t tell(alerts_app *app, db *conn, const occasion *self, const surroun
 }
 
 err_t occasion_tell(alerts_app *app, db *conn, const occasion *self, arena *memory, fault *out_fault) {
-    surroundings around;
+    surroundings around = {0};
     const zone *where = NULL;
     int64_t episode = 0;
     bool is_news = true;
