@@ -372,8 +372,8 @@ async function main() {
     write('merchant.json', `${JSON.stringify({ mchid, sub_mchid, appid, sub_appid, serial, public_key_id, platform_serial }, null, 2)}\n`);
     write('keys.json', JSON.stringify(merchant.keys));
   }
-  console.log(`ready ${fake.url} cashier ${fake.url}/cashier`);
   for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => fake.stop().then(() => process.exit(0)));
+  console.log(`ready ${fake.url} cashier ${fake.url}/cashier`);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await main();
