@@ -113,10 +113,6 @@ returning r.is_delivered, coalesce(r.reason, ''), r.at;
 -- name: receipt_forget
 delete from alerts.receipt where received_at < $1;
 
--- name: queue_depth
-select count(*) filter (where m.state = 'queued' and m.next_at <= $1), count(*) filter (where m.state = 'unknown' and m.ended_at is null)
-from alerts.message m where m.state in ('queued', 'unknown');
-
 -- name: token_read
 select t.value_sealed, t.expires_at from alerts.token t
 where t.company_id = $1 and t.channel = $2 and t.key = $3 and t.value_sealed is not null and t.expires_at > $4;

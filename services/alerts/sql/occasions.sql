@@ -79,9 +79,6 @@ update alerts.episode set closes_at = $4 where company_id = $1 and kind = $2 and
 update alerts.episode set closed_at = greatest(coalesce(closes_at, $1), opened_at)
 where closed_at is null and (closes_at <= $1 or (kind in ('switching_frozen') and touched_at < $2));
 
--- name: episode_is_open
-select e.num from alerts.episode e where e.company_id = $1 and e.kind = $2 and e.subject_num = $3 and e.closed_at is null;
-
 -- name: contacts_of_customer
 -- A phone in the customer's own row serves where no other number is given.
 select c.channel, c.address, c.locale, $3 = any (c.opted_out) from core.customer_contact c
@@ -119,9 +116,3 @@ on conflict (company_id, id) do nothing;
 -- name: outbox_add
 insert into alerts.outbox (event_id, company_id, stream, type, subject_num, version, payload, created_at)
 values ($1, $2, 'messages', 'message_changed', $3, $4, $5::text::jsonb, $6);
-
--- name: gateway_of_meter
-select m.gateway_num from core.meter m where m.company_id = $1 and m.num = $2;
-
--- name: point_of_channel
-select i.usage_point_num from core.channel_installation i where i.company_id = $1 and i.channel_num = $2 and i.to_at is null limit 1;

@@ -35,7 +35,6 @@ typedef struct message_draft {
     sv body_sealed;
     instant_ms queued_at, not_before, expires_at;
     int32_t per_day_max;  // 0: no limit
-    sv only_locale;       // empty: the contact's
 } message_draft;
 
 err_t draft_queue(db *conn, const message_draft *self, arena *memory, bool *out_is_queued, fault *out_fault) MUST_CHECK;

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { HOUR, Site } from '../control/site.mjs';
+import { seal } from '../../support/seal.mjs';
 import { startStack } from '../../support/stack.mjs';
 import { sleep, waitFor } from '../../support/wait.mjs';
 import { Line } from './line.mjs';
-import { seal } from './site.mjs';
 
 let stack, ingest;
 const lines = [];

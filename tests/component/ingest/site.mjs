@@ -1,25 +1,13 @@
 // A small installation for ingest's tests: one company, one property, gateways and meters made by SQL; requests signed,
 // meters answering on a line, and the journal read back — all without the product's own code.
-import { createCipheriv, createHmac, randomBytes, randomUUID } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { createHmac, randomBytes, randomUUID } from 'node:crypto';
 import net from 'node:net';
 import { gzipSync } from 'node:zlib';
+import { seal } from '../../support/seal.mjs';
 import { get } from '../../support/stack.mjs';
 import { waitFor } from '../../support/wait.mjs';
 
 export const PARTITION = 7;
-
-export async function seal(stack, company, place, secret) {
-  const key = Buffer.from((await readFile(stack.masterKeyFile, 'utf8')).trim(), 'hex');
-  const nonce = randomBytes(12);
-  const header = Buffer.alloc(8);
-  header.writeUInt32BE(1, 0);
-  header.writeUInt32BE(company, 4);
-  const cipher = createCipheriv('aes-256-gcm', key, nonce);
-  cipher.setAAD(Buffer.concat([header, Buffer.from(place)]));
-  const sealed = Buffer.concat([cipher.update(secret), cipher.final()]);
-  return Buffer.concat([Buffer.from('P1'), header.subarray(0, 4), nonce, sealed, cipher.getAuthTag()]);
-}
 
 export class Site {
   static async create(stack, { pollSeconds = 3600, code = 'acme' } = {}) {

@@ -1,1 +1,0 @@
--- api: supply, alerts and settings.

@@ -1,1 +1,0 @@
--- Customers: door codes, log-in, sessions.
